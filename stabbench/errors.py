@@ -1,0 +1,38 @@
+"""Errors that a user can act on: every message names the cause and the next step."""
+
+
+class StabbenchError(Exception):
+    """Something the user can mend.
+
+    Args:
+        cause: what is wrong, with the value, file or name that is at fault.
+        action: what to do next.
+    """
+
+    def __init__(self, cause: str, action: str) -> None:
+        super().__init__(cause, action)
+        self.cause = cause
+        self.action = action
+
+    def __str__(self) -> str:
+        return f"{self.cause}\n  -> {self.action}"
+
+
+class UnknownNameError(StabbenchError):
+    """A strategy, task, model or option value that nobody registered."""
+
+
+class DataError(StabbenchError):
+    """Task data that is missing or malformed."""
+
+
+class RecordError(StabbenchError):
+    """A record that is truncated, tampered with, or of an unreadable format."""
+
+
+class StoreError(StabbenchError):
+    """A store that cannot be read or written."""
+
+
+class RunError(StabbenchError):
+    """A run that ended without a result: crash, out of memory, time-out, faulty hook."""

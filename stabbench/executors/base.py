@@ -1,0 +1,42 @@
+"""How a run gets computed: the interface that the plugin and the command line call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Literal, Protocol
+
+from stabbench.planning import Request
+from stabbench.runs.store import ErrorNote
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of asking for a run.
+
+    Attributes:
+        kind: ``done``: computed now; ``cached``: it was in the store; ``busy``: another process
+            computes it now; ``errored``: it ended without a record.
+        note: why it errored.
+    """
+
+    kind: Literal["done", "cached", "busy", "errored"]
+    note: ErrorNote | None = None
+
+
+class Executor(Protocol):
+    """Computes runs one by one. Use as a context manager, so that nothing is left behind."""
+
+    def run(self, request: Request) -> Outcome:
+        """Compute a run unless it is in the store or somebody else computes it; never raises for it."""
+
+    def close(self) -> None:
+        """Stop whatever still runs."""
+
+    def __enter__(self) -> Executor:
+        """Return the executor."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""

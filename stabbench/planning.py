@@ -1,0 +1,199 @@
+"""From names and options to run requests: everything resolved and checked before anything is trained.
+
+Nothing here imports torch: a model's ``config.json`` is read as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from stabbench import models, tasks
+from stabbench.errors import StabbenchError
+from stabbench.registry import suggest
+from stabbench.spec import Frozen, ModelSpec, Recipe, RunSpec, Seeds, StrategySpec, TaskSpec
+from stabbench.strategies.catalog import label_of, parameters_of, parse_strategy, resolve_recipe, source_digest
+from stabbench.suite import Suite, parse_seeds
+from stabbench.tasks import Task
+
+
+class Request(Frozen):
+    """A run to compute: its specification, and where this machine finds what it names.
+
+    Attributes:
+        spec: what to compute; its key names the result.
+        task: the task, by value, so that the trainer needs no registry.
+        data_dir: local folder with the task's files, if not from the hub.
+        model: local path or hub id that the spec's model stands for.
+        strategy: the strategy as typed, ``name:k=v`` or ``path.py:Name``.
+        start: the intermediate run that this one starts from.
+        save_model: whether the trained weights are kept in the store.
+    """
+
+    spec: RunSpec
+    task: Task
+    data_dir: str | None = None
+    model: str
+    strategy: str
+    start: Request | None = None
+    save_model: bool = False
+
+
+@dataclass(frozen=True)
+class Group:
+    """One sample: a task, a model and a strategy, over seeds."""
+
+    task: str
+    model: str
+    strategy: str
+    requests: tuple[Request, ...] = field(repr=False)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The planned seeds, in the order in which they run."""
+        return tuple(request.spec.seed for request in self.requests)
+
+
+@dataclass(frozen=True)
+class PlanOptions:
+    """What a session chooses for all its runs.
+
+    Attributes:
+        seeds: overrides the suite's.
+        max_steps: no run makes more updates than this.
+        data_dir: local folder with task data.
+        overrides: recipe values that override every strategy's (``--stab-set``).
+        shard: (i, n): this machine's share, every n-th seed from the i-th (1-based).
+        save_models: whether trained weights are kept.
+    """
+
+    seeds: int | str | Sequence[int] | None = None
+    max_steps: int | None = None
+    data_dir: Path | None = None
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    shard: tuple[int, int] | None = None
+    save_models: bool = False
+
+
+def plan_group(suite: Suite, task: str, model: str, strategy: str, options: PlanOptions) -> Group:
+    """Return the runs of one group, fully resolved.
+
+    Raises:
+        StabbenchError: for anything unknown, missing, malformed or impossible.
+    """
+    seeds = parse_seeds(options.seeds if options.seeds is not None else suite.seeds)
+    first = _request(suite, task, model, strategy, options)
+    requests = tuple(_with_seed(first, seed) for seed in _share(seeds, options.shard))
+    return Group(task, model, first.spec.strategy.label, requests)
+
+
+def _share(seeds: tuple[int, ...], shard: tuple[int, int] | None) -> tuple[int, ...]:
+    if shard is None:
+        return seeds
+    index, count = shard
+    return seeds[index - 1 :: count]
+
+
+def _with_seed(request: Request, seed: int) -> Request:
+    spec = request.spec.model_copy(update={"seeds": Seeds.all(seed)})
+    return request.model_copy(update={"spec": spec})
+
+
+def _request(
+    suite: Suite, task_name: str, model_name: str, strategy_text: str, options: PlanOptions
+) -> Request:
+    task = tasks.get(task_name)
+    data = _load(task, options.data_dir, suite.train_size, suite.stratified, suite.sample_seed)
+    model = models.resolve(model_name)
+    strategy, reference = parse_strategy(strategy_text)
+    reason = strategy.unsupported(model.config)
+    if reason is not None:
+        raise StabbenchError(
+            f"{strategy_text} cannot be used with {model_name}: {reason}", "choose another model or strategy."
+        )
+    recipe = override(resolve_recipe(strategy, model.recipe), options.overrides)
+    n_train = len(data.train.labels)
+    if options.max_steps is not None and recipe.total_updates(n_train) > options.max_steps:
+        recipe = recipe.change(steps=options.max_steps)
+    start = None
+    intermediate = strategy.initial_weights()
+    if intermediate is not None:
+        start = _intermediate(suite, model_name, intermediate.task, intermediate.epochs, intermediate.strategy, options)
+    spec = RunSpec(
+        task=TaskSpec(
+            name=task.name,
+            metric=task.metric,
+            n_train=n_train,
+            n_dev=len(data.dev.labels),
+            n_labels=len(data.label_names),
+            train_size=suite.train_size,
+            stratified=suite.stratified,
+            sample_seed=suite.sample_seed,
+            fingerprint=data.fingerprint,
+        ),
+        model=ModelSpec(name=model.name, revision=model.revision),
+        strategy=StrategySpec(
+            name=reference.name,
+            label=label_of(strategy, reference, options.overrides),
+            parameters=parameters_of(strategy),
+            source=source_digest(strategy),
+        ),
+        recipe=recipe,
+        seeds=Seeds.all(0),
+        start=start.spec if start else None,
+    )
+    return Request(
+        spec=spec,
+        task=task,
+        data_dir=str(options.data_dir) if options.data_dir else None,
+        model=model.location,
+        strategy=reference.text,
+        start=start,
+        save_model=options.save_models,
+    )
+
+
+def _intermediate(
+    suite: Suite, model: str, task: str, epochs: int, strategy: str, options: PlanOptions
+) -> Request:
+    """Return the one intermediate run that all seeds start from: seed 0, weights kept."""
+    whole = Suite(task=task, models=suite.models)
+    plain = PlanOptions(data_dir=options.data_dir, max_steps=options.max_steps, overrides={"epochs": epochs})
+    return _request(whole, task, model, strategy, plain).model_copy(update={"save_model": True})
+
+
+@lru_cache(maxsize=8)
+def _load(
+    task: Task, data_dir: Path | None, train_size: int | None, stratified: bool, sample_seed: int
+) -> tasks.TaskData:
+    return tasks.load(task, data_dir, train_size, stratified, sample_seed)
+
+
+def override(recipe: Recipe, overrides: Mapping[str, Any]) -> Recipe:
+    """Return the recipe with some values overridden.
+
+    Raises:
+        UnknownNameError, StabbenchError: for an unknown name or a value out of range.
+    """
+    if not overrides:
+        return recipe
+    unknown = [name for name in overrides if name not in Recipe.model_fields]
+    if unknown:
+        from stabbench.errors import UnknownNameError
+
+        raise UnknownNameError(
+            f"a recipe has no {unknown[0]!r}.", suggest(unknown[0], Recipe.model_fields)
+        )
+    try:
+        return recipe.change(**overrides)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise StabbenchError(
+            f"{first['loc'][0]}={first['input']!r} is not possible in a recipe: {first['msg']}.",
+            "change the value.",
+        ) from error

@@ -1,0 +1,178 @@
+"""What came of a run: scores, predictions, traces, provenance, checked when written and when read."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, ValidationError, model_validator
+
+from stabbench.errors import RecordError
+from stabbench.spec import FORMAT_VERSION, Frozen, RunSpec, canonical_json, digest
+
+Arrays = dict[str, NDArray[Any]]
+"""Arrays of a record, all optional, by name:
+
+- ``loss`` [updates]: training loss of every update;
+- ``gradient_norm`` [updates]: global norm before clipping;
+- ``trace_steps`` [k]: 0-based updates at which the layers' norms were taken;
+- ``layer_norms`` [k, layers]: gradient norm of each of ``RunRecord.layers``;
+- ``logits`` [n_dev, n_labels]: on the dev set at the end of training;
+- ``best_logits`` [n_dev, n_labels]: the same at the best evaluation;
+- ``dev_labels`` [n_dev].
+"""
+
+
+class Score(Frozen):
+    """A score on the dev set.
+
+    Attributes:
+        value: the task's metric.
+        step: number of updates after which it was taken.
+        confusion: counts [true label][predicted label]; ``None`` for an imported score.
+    """
+
+    value: float
+    step: int = Field(ge=0)
+    confusion: tuple[tuple[int, ...], ...] | None = None
+
+
+class Evaluation(Score):
+    """A score with the mean dev loss at that moment (``None`` when it is not finite)."""
+
+    dev_loss: float | None
+
+
+class RunRecord(Frozen):
+    """One finished run.
+
+    Attributes:
+        key: the key of its specification; for an imported run the digest of what was imported.
+        group: runs with the same group differ in their seeds only.
+        spec: the specification; ``None`` for an imported run.
+        metric: name of the task's metric.
+        constant: the best value that a constant classifier reaches on the same dev labels.
+        n_dev: rows of the dev set.
+        dev_counts: rows of the dev set by true label, if known.
+        status: ``completed``, or ``diverged`` when the loss became NaN or infinite: a failed run,
+            scored as the constant classifier.
+        reason: why it diverged.
+        last: the score at the end of training.
+        best: the best of all evaluations.
+        train_loss: mean training loss of the last epoch, in nats.
+        label_entropy: entropy of the training labels, in nats; a run that learned nothing stays there.
+        layers: names of the columns of ``layer_norms``.
+        seconds: wall time of training and evaluation.
+        created: when it ended, ISO 8601, UTC.
+        environment: device kind, threads, library versions, attention backend, determinism flags.
+        arrays: SHA-256 of the arrays' file, if there is one.
+        imported_from: where an imported score came from.
+    """
+
+    format: int = FORMAT_VERSION
+    key: str
+    group: str
+    task: str
+    model: str
+    strategy: str
+    seed: int = Field(ge=0)
+    replicate: int = Field(default=0, ge=0)
+    spec: RunSpec | None
+    metric: str
+    constant: float
+    n_dev: int = Field(ge=1)
+    dev_counts: tuple[int, ...] | None = None
+    status: Literal["completed", "diverged"]
+    reason: str | None = None
+    last: Score
+    best: Score
+    evaluations: tuple[Evaluation, ...] = ()
+    train_loss: float | None = None
+    label_entropy: float | None = None
+    layers: tuple[str, ...] = ()
+    seconds: float | None = None
+    created: str
+    environment: dict[str, str | int | float | bool | None] = {}
+    arrays: str | None = None
+    imported_from: str | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.spec is not None and self.spec.key != self.key:
+            raise ValueError("the key is not that of the specification")
+        if (self.spec is None) == (self.imported_from is None):
+            raise ValueError("a run has a specification, or it says where it was imported from")
+        if (self.status == "diverged") != (self.reason is not None):
+            raise ValueError("a diverged run, and no other, has a reason")
+        for score in (self.last, self.best, *self.evaluations):
+            counts = score.confusion
+            if counts is not None and sum(map(sum, counts)) != self.n_dev:
+                raise ValueError("a confusion matrix does not add up to the dev set")
+        return self
+
+    def result(self) -> dict[str, Any]:
+        """Return what the run computed: everything but times and provenance."""
+        return self.model_dump(mode="json", exclude={"seconds", "created", "environment"})
+
+
+def write_record(record: RunRecord) -> str:
+    """Return the JSON text of a record with its own checksum, so that a changed byte is noticed."""
+    data = record.model_dump(mode="json")
+    return canonical_json({"checksum": digest(data), "record": data}) + "\n"
+
+
+def read_record(text: str, place: str) -> RunRecord:
+    """Return the record of a JSON text.
+
+    Args:
+        text: what ``write_record`` wrote, now or in an older format.
+        place: where it stands, for messages.
+
+    Raises:
+        RecordError: when it is truncated, was changed after it was written, or is of a newer format.
+    """
+    import json
+
+    redo = "it is computed again when a session needs it; delete its folder to silence this."
+    try:
+        envelope = json.loads(text)
+        data, checksum = envelope["record"], envelope["checksum"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise RecordError(f"{place} is truncated or no record ({error}).", redo) from error
+    if not isinstance(data, dict) or digest(data) != checksum:
+        raise RecordError(f"{place} was changed after it was written.", redo)
+    version = data.get("format")
+    if not isinstance(version, int) or version > FORMAT_VERSION:
+        raise RecordError(f"{place} has format {version!r}, newer than {FORMAT_VERSION}.", "update stabbench.")
+    try:
+        return RunRecord.model_validate(data)
+    except ValidationError as error:
+        raise RecordError(f"{place} does not fit the schema: {error}", redo) from error
+
+
+def pack_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """Return the bytes of an ``.npz`` file; equal arrays give equal bytes."""
+    import zipfile
+
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in sorted(arrays):
+            member = io.BytesIO()
+            np.lib.format.write_array(member, np.ascontiguousarray(arrays[name]), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getvalue(), zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
+
+
+def unpack_arrays(data: bytes) -> Arrays:
+    """Return the arrays of an ``.npz`` file's bytes."""
+    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def finite(value: float) -> float | None:
+    """Return ``value``, or ``None`` where it is NaN or infinite (JSON has neither)."""
+    return value if math.isfinite(value) else None

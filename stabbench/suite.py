@@ -1,0 +1,82 @@
+"""A suite: the grid of tasks and models that a test file judges, over seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stabbench.errors import StabbenchError
+
+
+def parse_seeds(seeds: int | str | Sequence[int]) -> tuple[int, ...]:
+    """Return the seeds that a number, a text or a list stands for.
+
+    A number N (or its text) means 0 to N-1; ``"1,2,5"``, ``"0-24"`` and a list mean themselves.
+
+    Raises:
+        StabbenchError: when there are none, or one is negative, repeated or not a number.
+    """
+    action = "give a number of seeds (25), a list (1,2,5) or a range (0-24)."
+    if isinstance(seeds, str):
+        text = seeds.strip()
+        try:
+            seeds = int(text) if text.lstrip("-").isdigit() else _parse_list(text)
+        except ValueError as error:
+            raise StabbenchError(f"seeds {text!r} cannot be read.", action) from error
+    found = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
+    if isinstance(seeds, int) and seeds < 0 or any(seed < 0 for seed in found):
+        raise StabbenchError(f"seeds {seeds!r} are negative.", action)
+    if not found:
+        raise StabbenchError("there are no seeds to run.", action)
+    if len(set(found)) != len(found):
+        repeated = sorted({seed for seed in found if found.count(seed) > 1})
+        raise StabbenchError(f"seed {repeated[0]} is repeated.", "name each seed once.")
+    return found
+
+
+def _parse_list(text: str) -> list[int]:
+    found: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        found += range(int(first), int(last) + 1) if dash else [int(first)]
+    return found
+
+
+@dataclass(frozen=True)
+class Suite:
+    """What to fine-tune and how often; put one at the top of a test file.
+
+    Every test function of the file that takes the fixture ``stability`` becomes a gate, once for each
+    task, model and strategy.
+
+    Args:
+        task: a task's name, or several.
+        models: models by registered name, hub id or path.
+        seeds: how many seeds (25), or which (``"0-24"``, ``[1, 2, 5]``).
+        train_size: number of training rows to sample; ``None`` takes all.
+        stratified: whether the sample keeps the share of each label.
+        sample_seed: seed of that sample, the same for all runs.
+
+    Raises:
+        StabbenchError: when there is no task, no model or no seed.
+    """
+
+    task: str | Sequence[str]
+    models: Sequence[str]
+    seeds: int | str | Sequence[int] = 25
+    train_size: int | None = None
+    stratified: bool = False
+    sample_seed: int = 0
+
+    def __post_init__(self) -> None:
+        parse_seeds(self.seeds)
+        if not self.tasks or not self.models or isinstance(self.models, str):
+            raise StabbenchError(
+                f"a suite needs a task and a list of models, not {self.task!r} and {self.models!r}.",
+                'write Suite(task="rte", models=["bert-large-uncased"], seeds=25).',
+            )
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The names of the tasks."""
+        return (self.task,) if isinstance(self.task, str) else tuple(self.task)
