@@ -1,0 +1,133 @@
+"""Attention and dropout as the trainer runs them: the same functions, computed more cheaply on a CPU.
+
+On a GPU attention is torch's own fused kernel. The attention mask is always passed on, so that nobody
+reads it on the host in every step, as transformers' default does to see whether it can be dropped.
+
+On a CPU two operators cost more than their arithmetic in a small encoder. ``bernoulli_`` takes several
+times as long as the matrix product beside it: here one 64-bit draw gives four dropout decisions of 16
+bits each. Softmax over a number of columns that is no multiple of 16 leaves the vectorised path: here the
+keys are padded with masked columns up to the next multiple.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+NAME = "stabbench"
+"""The name under which transformers finds this attention."""
+
+COLUMNS = 16
+"""Softmax on a CPU is fast over multiples of this many columns."""
+
+
+def dropout_mask(shape: torch.Size, p: float, dtype: torch.dtype) -> torch.Tensor:
+    """Return a mask that is 0 with probability ``p`` and else 1 / (1 - p), from torch's global CPU generator.
+
+    The probability is rounded to a multiple of 2^-16.
+    """
+    threshold = round(p * 65536)
+    count = shape.numel()
+    bits = torch.empty((count + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
+    kept = bits.view(torch.int16)[:count].view(shape) >= threshold - 32768
+    return kept.to(dtype).mul_(65536 / (65536 - threshold))
+
+
+class Dropout(nn.Dropout):
+    """``nn.Dropout`` with a cheaper mask on the CPU; the same elsewhere and in evaluation."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """Return the input with dropout applied while training."""
+        if not self.training or self.p == 0.0:
+            return input
+        if input.device.type != "cpu":
+            return super().forward(input)
+        return input * dropout_mask(input.shape, self.p, input.dtype)
+
+
+def replace_dropout(model: nn.Module) -> None:
+    """Replace every ``nn.Dropout`` of a model by the cheaper one, in place."""
+    for module in model.modules():
+        for name, child in module.named_children():
+            if type(child) is nn.Dropout:
+                setattr(module, name, Dropout(child.p))
+
+
+def attention(
+    module: nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    **kwargs: Any,
+) -> tuple[torch.Tensor, None]:
+    """Return attention over ``[batch, heads, tokens, width]`` as transformers' interface asks for it.
+
+    Args:
+        module: the attention module, for kernels that need its settings.
+        query: queries.
+        key: keys, of as many heads as the queries on the CPU path.
+        value: values.
+        attention_mask: boolean [batch, 1, tokens, tokens], true where a key may be seen, or ``None``.
+        dropout: probability with which a weight is dropped.
+        scaling: factor of the scores; ``None`` is width^-0.5.
+        kwargs: passed on to the fused kernel.
+    """
+    plain = (
+        query.device.type == "cpu"
+        and query.dtype == torch.float32
+        and key.shape[1] == query.shape[1]
+        and (attention_mask is None or attention_mask.dtype == torch.bool)
+        and not any(kwargs.get(name) is not None for name in ("position_bias", "softcap", "cache"))
+        and not kwargs.get("is_causal")
+    )
+    if not plain:
+        result: tuple[torch.Tensor, None] = sdpa_attention_forward(
+            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs
+        )
+        return result
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    tokens = key.shape[-2]
+    spare = -tokens % COLUMNS
+    if spare:
+        key = nn.functional.pad(key, (0, 0, 0, spare))
+        value = nn.functional.pad(value, (0, 0, 0, spare))
+    scores = torch.matmul(query * scale, key.transpose(-1, -2))
+    if spare or attention_mask is not None:
+        scores = scores + _bias(attention_mask, tokens, spare, scores)
+    weights = torch.softmax(scores, dim=-1)
+    if dropout > 0.0:
+        weights = weights * dropout_mask(weights.shape, dropout, weights.dtype)
+    return torch.matmul(weights, value).transpose(1, 2).contiguous(), None
+
+
+def _bias(mask: torch.Tensor | None, tokens: int, spare: int, scores: torch.Tensor) -> torch.Tensor:
+    """Return what is added to the scores: 0 for a visible key, a very negative number for others."""
+    low = torch.finfo(scores.dtype).min
+    if mask is None:
+        bias = scores.new_zeros(1, 1, 1, tokens + spare)
+        bias[..., tokens:] = low
+        return bias
+    if mask.shape[-2] > 1 and mask.stride(-2) == 0:  # every query sees the same keys
+        mask = mask[:, :, :1]
+    bias = scores.new_zeros(mask.shape).masked_fill_(~mask, low)
+    return nn.functional.pad(bias, (0, spare), value=low) if spare else bias
+
+
+def mask(*args: Any, **kwargs: Any) -> torch.Tensor | None:
+    """Return the boolean attention mask without looking whether it could be left out."""
+    kwargs["allow_is_causal_skip"] = False
+    kwargs["allow_is_bidirectional_skip"] = False
+    made: torch.Tensor | None = sdpa_mask(*args, **kwargs)
+    return made
+
+
+AttentionInterface.register(NAME, attention)
+AttentionMaskInterface.register(NAME, mask)

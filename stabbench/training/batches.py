@@ -1,0 +1,67 @@
+"""Task rows as token tensors, and batches of them padded to their own longest row."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from stabbench.strategies import Batch
+from stabbench.tasks import Split
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """One split, tokenised.
+
+    Attributes:
+        inputs: for each input name a tensor [rows, longest], padded on the right.
+        lengths: tokens of each row, [rows], always on the CPU so that slicing waits for no device.
+        labels: [rows].
+    """
+
+    inputs: dict[str, torch.Tensor]
+    lengths: torch.Tensor
+    labels: torch.Tensor
+
+    @classmethod
+    def encode(cls, split: Split, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Tokens:
+        """Tokenise a split; rows longer than ``max_length`` tokens are cut."""
+        columns = [list(column) for column in zip(*split.texts, strict=True)]
+        encoded = tokenizer(*columns, truncation=True, max_length=max_length, padding=False)
+        padded = tokenizer.pad(encoded, padding=True, return_tensors="pt", padding_side="right")
+        return cls(
+            inputs={name: padded[name] for name in tokenizer.model_input_names if name in padded},
+            lengths=torch.tensor([len(ids) for ids in encoded["input_ids"]]),
+            labels=torch.tensor(split.labels),
+        )
+
+    def to(self, device: torch.device) -> Tokens:
+        """Return the tokens with all but the lengths on a device."""
+        inputs = {name: tensor.to(device) for name, tensor in self.inputs.items()}
+        return Tokens(inputs, self.lengths, self.labels.to(device))
+
+    def batch(self, rows: torch.Tensor) -> Batch:
+        """Return the batch of some rows (a CPU tensor), padded to the longest of them."""
+        longest = int(self.lengths[rows].max())
+        index = rows.to(self.labels.device, non_blocking=True)
+        batch = {name: tensor[index, :longest] for name, tensor in self.inputs.items()}
+        batch["labels"] = self.labels[index]
+        return batch
+
+    def by_length(self, batch_size: int) -> Iterator[torch.Tensor]:
+        """Yield the rows of each batch in order of length: the least padding, for evaluation."""
+        order = torch.argsort(self.lengths, stable=True)
+        yield from order.split(batch_size)
+
+
+def evaluation_points(updates: int, per_epoch: int, evaluations: int) -> set[int]:
+    """Return after how many updates to evaluate: evenly within each epoch, at its end, and at the end."""
+    points = {updates}
+    for epoch in range(math.ceil(updates / per_epoch)):
+        for number in range(1, evaluations + 1):
+            points.add(epoch * per_epoch + max(1, round(number * per_epoch / evaluations)))
+    return {point for point in points if point <= updates}
