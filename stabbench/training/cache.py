@@ -1,0 +1,54 @@
+"""What a warm trainer keeps from run to run, so that a short run does not pay for it again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from transformers import PreTrainedTokenizerBase
+
+from stabbench import tasks
+from stabbench.errors import StabbenchError
+from stabbench.planning import Request
+from stabbench.training.batches import Tokens
+from stabbench.training.model import Pretrained
+
+
+class Cache:
+    """What a warm trainer keeps: the last encoder and the last tokenised data."""
+
+    def __init__(self) -> None:
+        self._pretrained: tuple[object, Pretrained] | None = None
+        self._tokens: tuple[object, tuple[Tokens, Tokens]] | None = None
+
+    def pretrained(self, request: Request) -> Pretrained:
+        """Return the encoder of a request, loaded or kept from the run before."""
+        spec = request.spec
+        recipe = spec.recipe
+        rates = (recipe.hidden_dropout, recipe.attention_dropout, recipe.classifier_dropout)
+        wanted = (request.model, spec.model.revision, spec.task.n_labels, rates)
+        if self._pretrained is None or self._pretrained[0] != wanted:
+            self._pretrained = None  # two large encoders may not fit
+            loaded = Pretrained.load(request.model, spec.model.revision, spec.task.n_labels, recipe)
+            self._pretrained = (wanted, loaded)
+        return self._pretrained[1]
+
+    def tokens(self, request: Request, tokenizer: PreTrainedTokenizerBase) -> tuple[Tokens, Tokens]:
+        """Return the tokenised training and dev rows of a request.
+
+        Raises:
+            StabbenchError: when the data is not what the specification names.
+        """
+        spec = request.spec
+        wanted = (spec.task, spec.model, spec.recipe.max_length)
+        if self._tokens is None or self._tokens[0] != wanted:
+            size, stratified, seed = spec.task.train_size, spec.task.stratified, spec.task.sample_seed
+            folder = Path(request.data_dir) if request.data_dir else None
+            data = tasks.load(request.task, folder, size, stratified, seed)
+            if data.fingerprint != spec.task.fingerprint:
+                raise StabbenchError(
+                    f"the data of {spec.task.name} is not what the run was planned with.",
+                    "plan again: the files have changed since.",
+                )
+            encode = (tokenizer, spec.recipe.max_length)
+            self._tokens = (wanted, (Tokens.encode(data.train, *encode), Tokens.encode(data.dev, *encode)))
+        return self._tokens[1]

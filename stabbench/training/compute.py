@@ -1,0 +1,83 @@
+"""One run under its lease, into the store: what the trainer process and the debug executor share."""
+
+from __future__ import annotations
+
+import tempfile
+import traceback
+from pathlib import Path
+
+import torch
+
+from stabbench.errors import RecordError, RunError, StabbenchError
+from stabbench.executors.base import Outcome
+from stabbench.planning import Request
+from stabbench.runs import ErrorNote, Store
+from stabbench.training.cache import Cache
+from stabbench.training.loop import Progress, Trained, train
+
+WEIGHTS = "model.safetensors"
+
+
+def compute(
+    request: Request, store: Store, cache: Cache, device: torch.device, progress: Progress
+) -> Outcome:
+    """Train a run unless the store has it or somebody else trains it now.
+
+    The caller's process holds the lease while it trains. An exception that a run causes becomes an
+    errored outcome with a note in the store; an intermediate run is computed first.
+    """
+    key = request.spec.key
+    lease = store.lease(key)
+    if lease is None:
+        return Outcome("busy")
+    with lease:
+        try:
+            if _is_complete(store, request):
+                return Outcome("cached")
+            start = None
+            if request.start is not None:
+                first = compute(request.start, store, cache, device, progress)
+                if first.kind in ("busy", "errored"):
+                    return first
+                start = store.folder(request.start.spec.key) / WEIGHTS
+            _write(store, request, train(request, cache, device, start, progress), cache)
+            return Outcome("done")
+        except Exception as error:
+            note = describe_error(key, error)
+            store.note_error(note)
+            return Outcome("errored", note)
+
+
+def _is_complete(store: Store, request: Request) -> bool:
+    try:
+        record = store.read(request.spec.key)
+    except RecordError:
+        return False
+    return record is not None and (
+        not request.save_model or (store.folder(request.spec.key) / WEIGHTS).is_file()
+    )
+
+
+def _write(store: Store, request: Request, trained: Trained, cache: Cache) -> None:
+    if not request.save_model:
+        store.write(trained.record, trained.arrays)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        trained.model.save_pretrained(folder)
+        cache.pretrained(request).tokenizer.save_pretrained(folder)
+        files = {path.name: path for path in Path(folder).iterdir() if path.is_file()}
+        store.write(trained.record, trained.arrays, files)
+
+
+def describe_error(key: str, error: Exception) -> ErrorNote:
+    """Return the note that a store keeps of a run that errored."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        kind, message = "out of memory", str(RunError("the device ran out of memory.", OOM_ACTION))
+    elif isinstance(error, StabbenchError):
+        kind, message = "error", str(error)
+    else:
+        kind, message = "crash", f"{type(error).__name__}: {error}"
+    return ErrorNote(key=key, kind=kind, message=message, log=traceback.format_exc())
+
+
+OOM_ACTION = "use fewer workers (-n), a smaller batch (--stab-set batch_size=8) or bf16."

@@ -1,0 +1,64 @@
+"""Scores of a model on the dev set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from stabbench.runs import Evaluation
+from stabbench.runs.record import finite
+from stabbench.spec import Precision
+from stabbench.tasks import metrics
+from stabbench.training.batches import Tokens
+from stabbench.training.environment import precision
+
+BATCH_SIZE = 128
+
+
+@dataclass(frozen=True)
+class Measured:
+    """An evaluation with the logits [n_dev, n_labels] (float32) that it was made from."""
+
+    evaluation: Evaluation
+    logits: NDArray[np.float32]
+
+
+def logits_of(model: nn.Module, tokens: Tokens, kind: Precision) -> NDArray[np.float32]:
+    """Return a model's logits for every row, [rows, n_labels], without touching a random stream."""
+    device = tokens.labels.device
+    was_training = model.training
+    model.eval()
+    found: list[torch.Tensor] = []
+    rows: list[torch.Tensor] = []
+    with torch.no_grad(), precision(kind, device):
+        for index in tokens.by_length(BATCH_SIZE):
+            batch = tokens.batch(index)
+            del batch["labels"]
+            found.append(model(**batch).logits.float())
+            rows.append(index)
+    model.train(was_training)
+    logits = torch.cat(found).cpu()
+    ordered = torch.empty_like(logits)
+    ordered[torch.cat(rows)] = logits
+    return ordered.numpy()
+
+
+def evaluate(
+    model: nn.Module, tokens: Tokens, metric: str, n_labels: int, kind: Precision, step: int
+) -> Measured:
+    """Score a model on the dev set after ``step`` updates."""
+    logits = logits_of(model, tokens, kind)
+    labels = tokens.labels.cpu()
+    loss = float(nn.functional.cross_entropy(torch.from_numpy(logits), labels))
+    predictions = logits.argmax(axis=1)
+    evaluation = Evaluation(
+        value=metrics.score(metric, labels.numpy(), predictions),
+        step=step,
+        confusion=metrics.confusion(labels.numpy(), predictions, n_labels),
+        dev_loss=finite(loss),
+    )
+    return Measured(evaluation, logits)

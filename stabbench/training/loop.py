@@ -1,0 +1,192 @@
+"""One run, from a request to its record: the training loop, from top to bottom."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel
+
+from stabbench.errors import RunError, StabbenchError
+from stabbench.planning import Request
+from stabbench.runs import Arrays, RunRecord, Score
+from stabbench.strategies import Step, Strategy
+from stabbench.strategies.catalog import parse_strategy, source_digest
+from stabbench.tasks import metrics
+from stabbench.training import environment, streams
+from stabbench.training.batches import evaluation_points
+from stabbench.training.cache import Cache
+from stabbench.training.evaluation import Measured, evaluate
+from stabbench.training.optimizer import Optimizer, check_partition
+from stabbench.training.traces import Traces
+
+Progress = Callable[[int, int], None]
+"""Called after every update with (updates done, updates in all)."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run gives: its record, its arrays, and the model that was evaluated last."""
+
+    record: RunRecord
+    arrays: Arrays
+    model: PreTrainedModel
+
+
+def train(
+    request: Request,
+    cache: Cache,
+    device: torch.device,
+    start: Path | None = None,
+    progress: Progress = lambda done, total: None,
+) -> Trained:
+    """Fine-tune and evaluate as the request's specification says.
+
+    Args:
+        request: what to train; its intermediate run, if any, is finished.
+        cache: what a warm process keeps; it never changes a result.
+        device: where to train.
+        start: weights of the intermediate run.
+        progress: told of every update.
+
+    Raises:
+        RunError: when a hook of the strategy raises.
+        StabbenchError: when the data, the source or the parameter groups are not as they should be.
+    """
+    began = time.monotonic()
+    spec, recipe = request.spec, request.spec.recipe
+    pretrained = cache.pretrained(request)
+    train_tokens, dev_tokens = (t.to(device) for t in cache.tokens(request, pretrained.tokenizer))
+    strategy = strategy_of(request)
+
+    model = pretrained.copy(spec.seeds.head, start).to(device)
+    stream = streams.generator(spec.seeds.strategy, "strategy", device)
+    torch.manual_seed(0)  # a hook that uses the global generator is repeatable and moves no stream
+    hook(strategy, "prepare", model, stream)
+    groups = hook(strategy, "parameter_groups", model, recipe)
+    check_partition(groups, model)
+    total, warmup = spec.total_updates, recipe.warmup_updates(spec.task.n_train)
+    optimizer = Optimizer(groups, recipe, warmup, total)
+    traces = Traces(model, model.base_model_prefix, total)
+
+    per_epoch = recipe.updates_per_epoch(spec.task.n_train)
+    points = evaluation_points(total, per_epoch, recipe.evaluations_per_epoch)
+    order = streams.generator(spec.seeds.order, "order")
+    streams.seed_dropout(spec.seeds)
+    measured: list[Measured] = []
+    best: Measured | None = None
+    diverged: str | None = None
+    model.train()
+    update = 0
+    while update < total and diverged is None:
+        for rows in streams.epoch_order(spec.task.n_train, order).split(recipe.batch_size):
+            step = Step(
+                index=torch.full((), update, dtype=torch.int64, device=device),
+                generator=stream,
+                phase=strategy.phase(update, total),
+            )
+            with environment.precision(recipe.precision, device):
+                loss = hook(strategy, "loss", model, train_tokens.batch(rows), step)
+                penalty = hook(strategy, "penalty", model, step)
+            (loss if penalty is None else loss + penalty).backward()
+            traces.gradients(update)
+            traces.update(loss, optimizer.clip())
+            hook(strategy, "before_step", model, step)
+            optimizer.step()
+            hook(strategy, "after_step", model, step)
+            update += 1
+            progress(update, total)
+            if update in points:
+                seen = measured[-1].evaluation.step if measured else 0
+                bad = traces.first_nonfinite(seen)
+                if bad is not None:
+                    diverged = f"the training loss became NaN or infinite at update {bad + 1} of {total}"
+                    break
+                evaluated = hook(strategy, "evaluated", model)
+                measured.append(
+                    evaluate(
+                        evaluated, dev_tokens, spec.task.metric, spec.task.n_labels, recipe.precision, update
+                    )
+                )
+                if best is None or measured[-1].evaluation.value > best.evaluation.value:
+                    best = measured[-1]
+            if update == total:
+                break
+
+    arrays = traces.arrays()
+    labels = dev_tokens.labels.cpu().numpy()
+    constant = metrics.constant_value(spec.task.metric, labels, spec.task.n_labels)
+    if diverged is not None:
+        last = Score(value=constant, step=update)
+    else:
+        last = _score(measured[-1])
+        arrays["logits"] = measured[-1].logits
+    if best is not None:
+        arrays["best_logits"] = best.logits
+    arrays["dev_labels"] = labels
+    last_epoch = traces.losses[-min(per_epoch, update) :]
+    record = RunRecord(
+        key=spec.key,
+        group=spec.group,
+        task=spec.task.name,
+        model=spec.model.name,
+        strategy=spec.strategy.label,
+        seed=spec.seed,
+        replicate=spec.replicate,
+        spec=spec,
+        metric=spec.task.metric,
+        constant=constant,
+        n_dev=spec.task.n_dev,
+        dev_counts=tuple(int((labels == label).sum()) for label in range(spec.task.n_labels)),
+        status="completed" if diverged is None else "diverged",
+        reason=diverged,
+        last=last,
+        best=last if best is None else _score(best),
+        evaluations=tuple(m.evaluation for m in measured),
+        train_loss=None if diverged else float(torch.stack(last_epoch).double().mean()),
+        label_entropy=metrics.label_entropy(train_tokens.labels.cpu().numpy()),
+        layers=tuple(traces.layers),
+        seconds=time.monotonic() - began,
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        environment=environment.describe(device, pretrained.attention),
+    )
+    return Trained(record, arrays, hook(strategy, "evaluated", model))
+
+
+def _score(measured: Measured) -> Score:
+    return Score(**measured.evaluation.model_dump(exclude={"dev_loss"}))
+
+
+def strategy_of(request: Request) -> Strategy:
+    """Return a new strategy object for one run.
+
+    Raises:
+        StabbenchError: when its source is not the one that the run was planned with.
+    """
+    strategy, _ = parse_strategy(request.strategy)
+    if source_digest(strategy) != request.spec.strategy.source:
+        raise StabbenchError(
+            f"the source of {request.strategy} is not what the run was planned with.",
+            "plan again: the strategy has changed since.",
+        )
+    return strategy
+
+
+def hook(strategy: Strategy, name: str, *arguments: Any) -> Any:
+    """Call a hook; an exception in it becomes a ``RunError`` that names strategy and hook."""
+    try:
+        return getattr(strategy, name)(*arguments)
+    except StabbenchError:
+        raise
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:
+        raise RunError(
+            f"the hook {name} of {type(strategy).__name__} raised {type(error).__name__}: {error}",
+            "mend the strategy; the traceback stands in the run's log.",
+        ) from error
