@@ -5,6 +5,7 @@ Nothing here imports torch: a model's ``config.json`` is read as it is.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -14,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from stabbench import models, tasks
-from stabbench.errors import StabbenchError
+from stabbench.errors import StabbenchError, UnknownNameError
 from stabbench.registry import suggest
 from stabbench.spec import Frozen, ModelSpec, Recipe, RunSpec, Seeds, StrategySpec, TaskSpec
 from stabbench.strategies.catalog import label_of, parameters_of, parse_strategy, resolve_recipe, source_digest
@@ -184,8 +185,6 @@ def override(recipe: Recipe, overrides: Mapping[str, Any]) -> Recipe:
         return recipe
     unknown = [name for name in overrides if name not in Recipe.model_fields]
     if unknown:
-        from stabbench.errors import UnknownNameError
-
         raise UnknownNameError(
             f"a recipe has no {unknown[0]!r}.", suggest(unknown[0], Recipe.model_fields)
         )
@@ -197,3 +196,23 @@ def override(recipe: Recipe, overrides: Mapping[str, Any]) -> Recipe:
             f"{first['loc'][0]}={first['input']!r} is not possible in a recipe: {first['msg']}.",
             "change the value.",
         ) from error
+
+
+def parse_overrides(texts: Sequence[str]) -> dict[str, Any]:
+    """Return the recipe values of ``learning_rate=3e-5,epochs=10``, given once or several times.
+
+    Raises:
+        StabbenchError: when one is not ``name=value`` or comes twice.
+    """
+    found: dict[str, Any] = {}
+    for part in (part for text in texts for part in text.split(",") if part):
+        name, equals, value = part.partition("=")
+        if not equals or not name or not value:
+            raise StabbenchError(f"{part!r} is no recipe value.", "write name=value, e.g. epochs=10.")
+        if name in found:
+            raise StabbenchError(f"{name} is set twice.", "set it once.")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = {"None": None, "True": True, "False": False}.get(value, value)
+    return found

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from stabbench.errors import StabbenchError
+from stabbench.registry import import_file
 
 
 def parse_seeds(seeds: int | str | Sequence[int]) -> tuple[int, ...]:
@@ -80,3 +82,17 @@ class Suite:
     def tasks(self) -> tuple[str, ...]:
         """The names of the tasks."""
         return (self.task,) if isinstance(self.task, str) else tuple(self.task)
+
+
+def find_suites(place: Path) -> list[tuple[Path, Suite]]:
+    """Return the suites below a folder (or in one file) with the files that they stand in.
+
+    Raises:
+        StabbenchError: when a file cannot be imported.
+    """
+    files = sorted(place.rglob("test_*.py")) if place.is_dir() else [place]
+    found = []
+    for file in files:
+        module = import_file(file)
+        found += [(file, thing) for thing in vars(module).values() if isinstance(thing, Suite)]
+    return found

@@ -1,0 +1,59 @@
+"""The command line: ``stabbench COMMAND ...``. Only the module of the command at hand is imported."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from stabbench.errors import StabbenchError
+from stabbench.registry import suggest
+
+COMMANDS = {
+    "ls": ("stabbench.commands.ls", "list strategies, tasks, models and suites"),
+    "plan": ("stabbench.commands.plan", "say what a suite would run, and how long it would take"),
+    "exec": ("stabbench.commands.execute", "compute one run from its request file, for any scheduler"),
+    "show": ("stabbench.commands.show", "show the record of a run"),
+    "merge": ("stabbench.commands.merge", "join stores, e.g. those of several shards"),
+    "validate": ("stabbench.training.validation", "check a strategy before a GPU is spent on it"),
+    "import": ("stabbench.imports", "bring scores from elsewhere into a store"),
+    "baseline": ("stabbench.baselines", "save or show a baseline"),
+    "compare": ("stabbench.commands.compare", "compare two baselines or groups of runs"),
+    "leaderboard": ("stabbench.leaderboard.command", "write tables, pictures and the page"),
+    "report": ("stabbench.leaderboard.report_command", "explain a group of runs or one run"),
+    "mini": ("stabbench.mini.command", "make the embedded mini world's encoder again"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status: 0 when all went well, 2 for bad input."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help"):
+        width = max(map(len, COMMANDS))
+        lines = [f"  {name:<{width}}  {text}" for name, (_, text) in COMMANDS.items()]
+        print("usage: stabbench COMMAND ...\n\n" + "\n".join(lines))
+        print("\n`stabbench COMMAND --help` tells more; grids of runs are trained with pytest.")
+        return 0 if words else 2
+    if words[0] == "--version":
+        from stabbench import __version__
+
+        print(__version__)
+        return 0
+    name = words[0]
+    if name not in COMMANDS:
+        print(f"stabbench: unknown command {name!r}: {suggest(name, COMMANDS)}", file=sys.stderr)
+        return 2
+    module_name, text = COMMANDS[name]
+    try:
+        module = importlib.import_module(module_name)
+        parser = argparse.ArgumentParser(prog=f"stabbench {name}", description=text)
+        module.add_arguments(parser)
+        status: int = module.run(parser.parse_args(words[1:]))
+    except StabbenchError as error:
+        print(f"stabbench {name}: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the reader of our output, `head` say, has seen enough
+        sys.stderr.close()
+        return 0
+    return status

@@ -1,0 +1,1 @@
+"""Sub-commands of ``stabbench``: each module has ``add_arguments(parser)`` and ``run(arguments)``."""

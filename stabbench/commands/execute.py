@@ -1,0 +1,43 @@
+"""``stabbench exec REQUEST.json``: one run in this process, for any scheduler."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from stabbench import executors
+from stabbench.errors import StabbenchError
+from stabbench.planning import Request
+from stabbench.runs import Store
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("request", type=Path, help="a file that `stabbench plan --write` wrote")
+    parser.add_argument("--store", type=Path, default=Path(".stabbench"), help="default: .stabbench")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads; default: 1")
+    parser.add_argument("--device", action="append", default=[], help="device; default: the first free")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Compute the run; 0 when its record is in the store afterwards, else 1."""
+    try:
+        request = Request.model_validate_json(arguments.request.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise StabbenchError(
+            f"{arguments.request} is no request: {error}", "write one with `stabbench plan SUITE --write DIR`."
+        ) from error
+    store = Store(arguments.store)
+    store.check_writable()
+    options = {"threads": arguments.threads, "devices": tuple(arguments.device)}
+    with executors.create("debug", store.root, **options) as executor:
+        outcome = executor.run(request)
+    key = request.spec.key
+    if outcome.note is not None:
+        print(f"{key[:12]} errored ({outcome.note.kind}): {outcome.note.message}")
+        print(outcome.note.log)
+    else:
+        print(f"{key[:12]} {outcome.kind}")
+    return 0 if outcome.kind in ("done", "cached") else 1

@@ -1,0 +1,71 @@
+"""``stabbench ls``: what there is to choose from, a line each."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+from stabbench import models, tasks
+from stabbench.strategies import REGISTRY as STRATEGIES
+from stabbench.strategies import Strategy
+from stabbench.strategies.catalog import supported_classes
+
+KINDS = ("strategies", "tasks", "models", "suites")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    for kind in KINDS:
+        parser.add_argument(f"--{kind}", action="store_true", help=f"list {kind} only")
+    parser.add_argument("-v", "--verbose", action="store_true", help="with paper, parameters and models")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the lists."""
+    chosen = [kind for kind in KINDS if getattr(arguments, kind)] or list(KINDS)
+    listings = {"strategies": _strategies, "tasks": _tasks, "models": _models, "suites": _suites}
+    for kind in chosen:
+        if len(chosen) > 1:
+            print(f"{kind}:")
+        for line in listings[kind](arguments.verbose):
+            print(f"  {line}")
+    return 0
+
+
+def _strategies(verbose: bool) -> Iterator[str]:
+    for name in STRATEGIES.names():
+        kind = STRATEGIES.get(name)
+        yield f"{name:<17}{kind.summary}"
+        if verbose:
+            yield f"{'':<17}paper: {kind.paper}"
+            yield f"{'':<17}parameters: {_parameters(kind)}"
+            yield f"{'':<17}models: {', '.join(supported_classes(kind()))}"
+
+
+def _parameters(kind: type[Strategy]) -> str:
+    return ", ".join(f"{field.name}={field.default}" for field in dataclasses.fields(kind))
+
+
+def _tasks(verbose: bool) -> Iterator[str]:
+    for name in tasks.REGISTRY.names():
+        task = tasks.get(name)
+        yield f"{name:<17}{task.summary}" + (f" ({task.metric})" if verbose else "")
+
+
+def _models(verbose: bool) -> Iterator[str]:
+    for name in models.REGISTRY.names():
+        model = models.REGISTRY.get(name)
+        yield f"{name:<17}{model.summary}"
+        if verbose:
+            changed = model.recipe.model_dump(exclude_defaults=True)
+            yield f"{'':<17}recipe: {', '.join(f'{k}={v}' for k, v in changed.items()) or 'the default'}"
+
+
+def _suites(verbose: bool) -> Iterator[str]:
+    from stabbench.suite import find_suites
+
+    for path, suite in find_suites(Path("suites")):
+        models_text = ", ".join(suite.models)
+        yield f"{path.parent!s:<17}{', '.join(suite.tasks)} on {models_text}, seeds {suite.seeds}"

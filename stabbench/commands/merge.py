@@ -1,0 +1,28 @@
+"""``stabbench merge TARGET SOURCE...``: join the stores of several machines."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from stabbench.errors import StabbenchError
+from stabbench.runs import Store
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("target", type=Path, help="the store that receives the runs")
+    parser.add_argument("sources", type=Path, nargs="+", help="stores to copy from")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Copy what the target lacks."""
+    target = Store(arguments.target)
+    for source in arguments.sources:
+        if not (source / "runs").is_dir():
+            raise StabbenchError(f"{source} is no store.", "give a folder that has a folder `runs`.")
+    target.check_writable()
+    for source in arguments.sources:
+        copied, present = target.merge(Store(source))
+        print(f"{source}: {copied} runs copied, {present} were there already")
+    return 0

@@ -1,0 +1,130 @@
+"""``stabbench plan``: how many runs and steps, what is there already, how long the rest would take."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from stabbench import executors
+from stabbench.errors import RecordError, StabbenchError
+from stabbench.planning import PlanOptions, Request, parse_overrides, plan_group
+from stabbench.runs import Store
+from stabbench.spec import Recipe
+from stabbench.suite import find_suites
+
+DAY = 86_400
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("suite", type=Path, help="a suite's folder or file, e.g. suites/rte")
+    parser.add_argument("--strategy", action="append", help="strategy; repeatable; default: ours")
+    parser.add_argument("--model", action="append", help="model; repeatable; default: the suite's")
+    parser.add_argument("--seeds", help="25, 0-24 or 1,2,5; default: the suite's")
+    parser.add_argument("--max-steps", type=int, help="no run makes more updates than this")
+    parser.add_argument("--data-dir", type=Path, help="folder with the tasks' files")
+    parser.add_argument("--store", type=Path, default=Path(".stabbench"), help="default: .stabbench")
+    parser.add_argument("--set", action="append", default=[], help="recipe values: learning_rate=3e-5,epochs=10")
+    parser.add_argument("-n", "--workers", type=int, default=1, help="runs in flight, for the estimate")
+    parser.add_argument("--no-estimate", action="store_true", help="do not measure any steps")
+    parser.add_argument("--write", type=Path, metavar="DIR", help="write a request file for each missing run")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the plan."""
+    options = PlanOptions(
+        seeds=arguments.seeds,
+        max_steps=arguments.max_steps,
+        data_dir=arguments.data_dir,
+        overrides=parse_overrides(arguments.set),
+    )
+    suites = find_suites(arguments.suite)
+    if not suites:
+        raise StabbenchError(f"there is no Suite in {arguments.suite}.", "give a suite's folder or file.")
+    store = Store(arguments.store)
+    groups = [
+        plan_group(suite, task, model, strategy, options)
+        for _, suite in suites
+        for task in suite.tasks
+        for model in arguments.model or suite.models
+        for strategy in arguments.strategy or ["ours"]
+    ]
+    seconds = 0.0
+    written = 0
+    for group in groups:
+        missing = [request for request in group.requests if not _is_there(store, request)]
+        steps = group.requests[0].spec.total_updates
+        line = (
+            f"{group.strategy} / {group.task} / {group.model}: {len(group.requests)} runs of {steps} steps, "
+            f"{len(group.requests) - len(missing)} in the store, {len(missing) * steps} steps to train"
+        )
+        if missing and not arguments.no_estimate:
+            per_run = estimate_seconds(missing[0])
+            seconds += per_run * len(missing)
+            line += f", about {duration(per_run)} a run"
+        print(line)
+        if arguments.write is not None:
+            written += _write(arguments.write, missing)
+    if arguments.write is not None:
+        print(f"{written} request files written to {arguments.write}; run each with `stabbench exec FILE`")
+    if not arguments.no_estimate:
+        total = seconds / arguments.workers
+        print(f"In all about {duration(total)} with -n {arguments.workers} on this machine.")
+        if total > DAY:
+            print(
+                "WARNING: this machine would need days. Use a GPU, share the seeds between machines "
+                "(--stab-shard), take a smaller model (--stab-model), or start with suites/mini."
+            )
+    return 0
+
+
+def _is_there(store: Store, request: Request) -> bool:
+    try:
+        return store.read(request.spec.key) is not None
+    except RecordError:
+        return False
+
+
+def _write(folder: Path, requests: list[Request]) -> int:
+    folder.mkdir(parents=True, exist_ok=True)
+    for request in requests:
+        (folder / f"{request.spec.key}.json").write_text(request.model_dump_json(indent=1), encoding="utf-8")
+    return len(requests)
+
+
+def estimate_seconds(request: Request) -> float:
+    """Return about how long a run takes here, from four measured steps and an evaluation.
+
+    Raises:
+        StabbenchError: when even these steps fail.
+    """
+    spec = request.spec
+    with tempfile.TemporaryDirectory() as folder, executors.create("process", Path(folder)) as executor:
+        timed = []
+        for steps in (1, 1, 4):  # the first loads and warms up
+            recipe = Recipe.model_validate({**spec.recipe.model_dump(), "steps": steps})
+            short = spec.model_copy(update={"recipe": recipe, "replicate": len(timed), "start": None})
+            outcome = executor.run(request.model_copy(update={"spec": short, "start": None}))
+            if outcome.note is not None:
+                raise StabbenchError(
+                    f"a trial run of {steps} steps errored: {outcome.note.message}", "mend that first."
+                )
+            record = Store(Path(folder)).read(short.key)
+            assert record is not None
+            assert record.seconds is not None
+            timed.append(record.seconds)
+    step = max(0.0, timed[2] - timed[1]) / 3
+    evaluation = max(0.0, timed[1] - step)
+    epochs = -(-spec.total_updates // spec.recipe.updates_per_epoch(spec.task.n_train))
+    return spec.total_updates * step + epochs * spec.recipe.evaluations_per_epoch * evaluation
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in the unit that fits: ``8 s``, ``12 min``, ``3.4 h``, ``2.1 days``."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if seconds < 6000:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 2 * DAY else f"{seconds / DAY:.1f} days"
+
