@@ -43,6 +43,8 @@ def import_file(path: Path) -> ModuleType:
         raise StabbenchError(f"{path} is not a Python file.", "its name must end in .py.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))  # as for a script: its neighbours can be imported
     try:
         spec.loader.exec_module(module)
     except Exception as error:

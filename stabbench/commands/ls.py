@@ -10,7 +10,7 @@ from pathlib import Path
 from stabbench import models, tasks
 from stabbench.strategies import REGISTRY as STRATEGIES
 from stabbench.strategies import Strategy
-from stabbench.strategies.catalog import supported_classes
+from stabbench.strategies.catalog import support_of
 
 KINDS = ("strategies", "tasks", "models", "suites")
 
@@ -41,7 +41,11 @@ def _strategies(verbose: bool) -> Iterator[str]:
         if verbose:
             yield f"{'':<17}paper: {kind.paper}"
             yield f"{'':<17}parameters: {_parameters(kind)}"
-            yield f"{'':<17}models: {', '.join(supported_classes(kind()))}"
+            support = support_of(kind())
+            yield f"{'':<17}models: {', '.join(name for name, reason in support.items() if reason is None)}"
+            for model, reason in support.items():
+                if reason is not None:
+                    yield f"{'':<17}not {model}: {reason}"
 
 
 def _parameters(kind: type[Strategy]) -> str:

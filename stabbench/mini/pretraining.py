@@ -55,6 +55,9 @@ class PretrainingRecipe:
     restated_weight: float = 1.0
 
 
+INIT = float(os.environ.get("INIT", "0.02"))
+
+
 class Layer(nn.Module):
     """One post-layer-norm transformer layer; query, key and value are one matrix."""
 
@@ -98,7 +101,7 @@ class Network(nn.Module):
         self.bias = nn.Parameter(torch.zeros(words))
         for module in self.modules():
             if isinstance(module, nn.Linear | nn.Embedding):
-                nn.init.normal_(module.weight, std=0.02)
+                nn.init.normal_(module.weight, std=INIT)
             if isinstance(module, nn.Linear):
                 nn.init.zeros_(module.bias)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from stabbench.registry import Registry
 from stabbench.spec import Recipe
@@ -63,8 +63,16 @@ class Strategy:
     before training may do anything.
 
     Attributes:
+        summary: one line that says what it does.
+        paper: authors, year and title of where it comes from.
+        prepares: what ``prepare`` does, so that combinations in a senseless order are refused:
+            ``values`` changes weights, ``memory`` remembers them, ``frozen`` freezes them.
         base: name of the strategy whose recipe this one changes; ``None`` is the model's default.
     """
+
+    summary: ClassVar[str] = ""
+    paper: ClassVar[str] = ""
+    prepares: ClassVar[Literal["values", "memory", "frozen"] | None] = None
 
     base: str | None = None
 

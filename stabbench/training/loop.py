@@ -71,7 +71,7 @@ def train(
     groups = hook(strategy, "parameter_groups", model, recipe)
     check_partition(groups, model)
     total, warmup = spec.total_updates, recipe.warmup_updates(spec.task.n_train)
-    optimizer = Optimizer(groups, recipe, warmup, total)
+    optimizer = Optimizer(model, groups, recipe, warmup, total)
     traces = Traces(model, model.base_model_prefix, total)
 
     per_epoch = recipe.updates_per_epoch(spec.task.n_train)

@@ -78,13 +78,16 @@ class Optimizer:
     """AdamW as a recipe asks for it, with its schedule and clipping.
 
     Args:
+        model: its parameters' order is that of the global norm's sum, however they are grouped.
         groups: parameter groups; ``lr`` is a peak, missing values are the recipe's.
         recipe: the hyperparameters.
         warmup: number of warm-up updates.
         total: number of all updates.
     """
 
-    def __init__(self, groups: list[dict[str, Any]], recipe: Recipe, warmup: int, total: int) -> None:
+    def __init__(
+        self, model: nn.Module, groups: list[dict[str, Any]], recipe: Recipe, warmup: int, total: int
+    ) -> None:
         self.recipe = recipe
         self.warmup = warmup
         self.total = total
@@ -98,7 +101,7 @@ class Optimizer:
             fused=True,
         )
         self.peaks = [group["lr"] for group in self.adam.param_groups]
-        self.parameters = [p for group in self.adam.param_groups for p in group["params"]]
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
         if not recipe.bias_correction:
             self._start_at(UNCORRECTED_START)
 
@@ -109,7 +112,7 @@ class Optimizer:
                 "exp_avg": torch.zeros_like(parameter),
                 "exp_avg_sq": torch.zeros_like(parameter),
             }
-            for index, parameter in enumerate(self.parameters)
+            for index, parameter in enumerate(p for group in self.adam.param_groups for p in group["params"])
         }
         self.adam.load_state_dict({**self.adam.state_dict(), "state": state})
 

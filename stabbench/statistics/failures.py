@@ -1,0 +1,114 @@
+"""Failed runs: the rule in integer counts, bounds on their rate, and which counts decide a gate.
+
+A run failed when it is not better than the constant classifier's value of the same metric on the same dev labels
+(Mosbach et al. 2021, section 3, after Dodge et al. 2020). Counts are compared, not rounded decimals.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import special, stats
+
+from stabbench.errors import StabbenchError
+from stabbench.statistics.masked import Bools, Floats
+from stabbench.statistics.sample import MIN_RUNS
+from stabbench.statistics.verdict import check_probability, codes
+
+
+def failed_by_accuracy(correct: ArrayLike, n_majority: int) -> Bools:
+    """Not more correct predictions than the most frequent dev label has points."""
+    return np.asarray(np.asarray(correct) <= n_majority)
+
+
+def failed_by_f1(true_positive: ArrayLike, false_positive: ArrayLike, false_negative: ArrayLike, n: int) -> Bools:
+    """F1 not above that of the all-positive classifier, 2P/(P+n) with P positives among n points.
+
+    In integers: 2 TP (P+n) <= 2 P (2 TP + FP + FN).
+    """
+    tp, fp, fn = (np.asarray(count, dtype=np.int64) for count in (true_positive, false_positive, false_negative))
+    positives = tp + fn
+    return np.asarray(2 * tp * (positives + n) <= 2 * positives * (2 * tp + fp + fn))
+
+
+def failed_by_matthews(
+    true_positive: ArrayLike, true_negative: ArrayLike, false_positive: ArrayLike, false_negative: ArrayLike
+) -> Bools:
+    """Matthews correlation not above 0: TP TN <= FP FN."""
+    tp, tn, fp, fn = (
+        np.asarray(count, dtype=np.int64)
+        for count in (true_positive, true_negative, false_positive, false_negative)
+    )
+    return np.asarray(tp * tn <= fp * fn)
+
+
+def failed_by_score(scores: ArrayLike, constant: float, step: float = 0.0) -> Bools:
+    """Where counts are not known: score <= constant + max(1e-9, step / 2).
+
+    Args:
+        scores: any shape.
+        constant: the constant classifier's value of the same metric on the same dev labels, same unit.
+        step: the reporting step of the scores (1e-4 for 0.5271), so that a rounded constant counts as failed.
+    """
+    return np.asarray(np.asarray(scores, dtype=np.float64) <= constant + max(1e-9, step / 2))
+
+
+def failed_by_rounded_accuracy(accuracy: ArrayLike, n_majority: int, n_dev: int) -> Bools:
+    """Accuracies as fractions, however rounded, turned back into counts: round(x n_dev) <= n_majority."""
+    return failed_by_accuracy(np.rint(np.asarray(accuracy, dtype=np.float64) * n_dev), n_majority)
+
+
+def clopper_pearson(k: ArrayLike, n: ArrayLike, alpha: float = 0.05) -> tuple[Floats, Floats]:
+    """One-sided exact bounds on a rate, each at level alpha (together a two-sided 1 - 2 alpha interval).
+
+    Upper: 1 if k = n, else the (1 - alpha) quantile of Beta(k+1, n-k). Lower: 0 if k = 0, else the alpha quantile
+    of Beta(k, n-k+1) (Clopper and Pearson 1934).
+    """
+    k_, n_ = np.broadcast_arrays(np.asarray(k, np.float64), np.asarray(n, np.float64))
+    lower = special.betaincinv(np.maximum(k_, 1), n_ - k_ + 1, alpha)
+    upper = special.betainccinv(k_ + 1, np.maximum(n_ - k_, 1), alpha)
+    return np.where(k_ == 0, 0.0, lower), np.where(k_ == n_, 1.0, upper)
+
+
+def wilson(k: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson's two-sided score interval, for display (its coverage at n = 25 falls to .88)."""
+    interval = stats.binomtest(k, n).proportion_ci(confidence, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def jeffreys(k: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Jeffreys' two-sided interval, Beta(k + 1/2, n - k + 1/2) quantiles, for display."""
+    tail = (1 - confidence) / 2
+    low = 0.0 if k == 0 else float(special.betaincinv(k + 0.5, n - k + 0.5, tail))
+    high = 1.0 if k == n else float(special.betainccinv(k + 0.5, n - k + 0.5, tail))
+    return low, high
+
+
+def failures_codes(k: ArrayLike, n: ArrayLike, p0: float, alpha: float = 0.05) -> NDArray[np.int8]:
+    """Outcomes of the gate "at most a share p0 of the runs fails", for any shape of k and n.
+
+    PASS where the upper bound is <= p0; FAIL where the lower bound is > p0, or where all of at least three runs
+    failed; else INCONCLUSIVE.
+    """
+    k_, n_ = np.broadcast_arrays(np.asarray(k), np.asarray(n))
+    lower, upper = clopper_pearson(k_, n_, alpha)
+    every = (k_ == n_) & (n_ >= MIN_RUNS)
+    return codes((upper <= p0) & ~every & (n_ >= MIN_RUNS), ((lower > p0) | every) & (n_ >= MIN_RUNS))
+
+
+@lru_cache(maxsize=4096)
+def failures_limits(n: int, p0: float, alpha: float = 0.05) -> tuple[int | None, int | None]:
+    """The counts that decide n runs: (PASS if at most this many failed, FAIL if at least this many).
+
+    None where no count would.
+
+    Raises:
+        StabbenchError: p0 or alpha is not between 0 and 1, or n is negative.
+    """
+    check_probability("p0", p0)
+    check_probability("alpha", alpha)
+    if n < 0:
+        raise StabbenchError(f"n is {n}", "give the number of runs")
+    found = failures_codes(np.arange(n + 1), n, p0, alpha)
+    passing, failing = np.flatnonzero(found == 1), np.flatnonzero(found == -1)
+    return (int(passing[-1]) if len(passing) else None), (int(failing[0]) if len(failing) else None)

@@ -1,0 +1,100 @@
+"""Standard deviation across seeds: bounds on it and the three-valued rule for "at most tau"."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import special
+
+from stabbench.statistics.masked import Bools, Floats, Ints, moments, trimmed_mean
+from stabbench.statistics.sample import MIN_SUCCESSES
+from stabbench.statistics.verdict import codes
+
+
+class SpreadBounds(NamedTuple):
+    """Standard deviation (ddof=1) and its one-sided bounds, each at level alpha; same shape as the samples.
+
+    Where fewer than five scores are kept the bounds are 0 and infinity.
+    """
+
+    n: Ints
+    std: Floats
+    chi2_lower: Floats
+    chi2_upper: Floats
+    bonett_lower: Floats
+    bonett_upper: Floats
+    kurtosis: Floats
+
+
+def std(scores: ArrayLike, ddof: int = 1) -> float:
+    """Standard deviation; ddof=1 by default, ddof=0 as the paper probably printed. 0 when it is not defined."""
+    values = np.asarray(scores, dtype=np.float64)
+    return float(np.std(values, ddof=ddof)) if len(values) > ddof else 0.0
+
+
+def chi2_factors(n: ArrayLike, alpha: float = 0.05) -> tuple[Floats, Floats]:
+    """(a_n, b_n): the chi-squared rule says PASS iff s <= a_n tau, FAIL iff s > b_n tau.
+
+    a_n = sqrt(chi2 quantile(alpha, n-1) / (n-1)), b_n the same with the quantile 1 - alpha. Exact for normal scores.
+    """
+    df = np.maximum(np.asarray(n, dtype=np.float64) - 1, 1)
+    # the chi-squared quantiles, through the incomplete gamma function
+    return np.sqrt(2 * special.gammaincinv(df / 2, alpha) / df), np.sqrt(2 * special.gammainccinv(df / 2, alpha) / df)
+
+
+def spread_bounds(scores: Floats, keep: Bools | None = None, alpha: float = 0.05) -> SpreadBounds:
+    """Chi-squared and Bonett (2006) bounds on the standard deviation along the last axis.
+
+    Bonett's interval estimates the kurtosis about a trimmed mean: with z the upper alpha quantile of the normal,
+    c = n/(n-z), g = n sum (x-m_trim)^4 / (sum (x-mean)^2)^2 and se = c sqrt(max(0, g - (n-3)/n) / (n-1)), the bounds
+    are exp((ln(c s^2) -/+ z se) / 2).
+
+    Args:
+        scores: shape (..., n).
+        keep: same shape, the entries to use (default all).
+        alpha: level of each one-sided bound.
+    """
+    x = np.asarray(scores, dtype=np.float64)
+    mask = np.ones(x.shape, bool) if keep is None else keep
+    n, mean, variance = moments(x, mask)
+    enough = n >= MIN_SUCCESSES
+    m = np.where(enough, n, MIN_SUCCESSES).astype(np.float64)
+    s = np.sqrt(variance)
+    below, above = chi2_factors(m, alpha)
+
+    z = special.ndtri(1 - alpha)
+    c = m / (m - z)
+    cut = (m / (2 * np.sqrt(m - 4))).astype(np.int64)
+    fourth = np.where(mask, x - trimmed_mean(x, mask, cut)[..., None], 0.0) ** 4
+    squares = np.where(mask, x - mean[..., None], 0.0) ** 2
+    total = squares.sum(axis=-1)
+    varied = total > 0
+    kurtosis = np.where(varied, m * fourth.sum(axis=-1) / np.where(varied, total, 1.0) ** 2, 0.0)
+    se = c * np.sqrt(np.maximum(0.0, kurtosis - (m - 3) / m) / (m - 1))
+    centre = s * np.sqrt(c)
+    nothing, anything = np.zeros_like(s), np.full_like(s, np.inf)
+    return SpreadBounds(
+        n,
+        s,
+        np.where(enough, s / above, nothing),
+        np.where(enough, s / below, anything),
+        np.where(enough, centre * np.exp(-z * se / 2), nothing),
+        np.where(enough, centre * np.exp(z * se / 2), anything),
+        kurtosis,
+    )
+
+
+def spread_codes(bounds: SpreadBounds, tau: float, chi2_only: bool = False) -> NDArray[np.int8]:
+    """Outcomes of "standard deviation at most tau": PASS where the larger upper bound is <= tau, FAIL where the
+    smaller lower bound is > tau.
+
+    Args:
+        bounds: from `spread_bounds`.
+        tau: threshold in the units of the scores.
+        chi2_only: leave Bonett's guard out: the rule whose FAIL can be certain before the last seed.
+    """
+    if chi2_only:
+        return codes((bounds.chi2_upper <= tau) & (bounds.std > 0), bounds.chi2_lower > tau)
+    upper = np.maximum(bounds.chi2_upper, bounds.bonett_upper)
+    lower = np.minimum(bounds.chi2_lower, bounds.bonett_lower)
+    return codes((upper <= tau) & (bounds.std > 0), lower > tau)

@@ -1,0 +1,187 @@
+"""Tests between two groups of runs: spread, mean, rate of failed runs, and the correction for several tests.
+
+Samples have shape (..., n) with a mask of the runs to use, so one definition serves a gate and a simulation.
+A test that cannot be made (fewer than three kept runs on a side, no variation) has p = 1.
+"""
+
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special, stats
+
+from stabbench.statistics.masked import Bools, Floats, Ints, Moments, median, moments
+from stabbench.statistics.sample import MIN_RUNS
+
+Alternative = Literal["two-sided", "less", "greater"]
+Center = Literal["median", "mean"]
+
+
+class TTest(NamedTuple):
+    """A t statistic, its p-value, and where the test could be made."""
+
+    statistic: Floats
+    p_value: Floats
+    valid: Bools
+
+
+def absolute_deviations(x: Floats, keep: Bools, center: Center = "median") -> Floats:
+    """|x - centre| of the kept entries, 0 elsewhere; its mean is compared by Levene's test and Brown-Forsythe's."""
+    middle = median(x, keep) if center == "median" else moments(x, keep).mean
+    safe = np.where(keep.any(axis=-1), middle, 0.0)
+    return np.where(keep, np.abs(x - safe[..., None]), 0.0)
+
+
+def spread_test(
+    a: Floats,
+    b: Floats,
+    keep_a: Bools,
+    keep_b: Bools,
+    alternative: Alternative = "two-sided",
+    center: Center = "median",
+    ratio: float = 1.0,
+) -> TTest:
+    """Is A's spread different from (or greater, less than) B's? Brown and Forsythe (1974), signed.
+
+    The pooled t test on absolute deviations from the median; its square is the F of `scipy.stats.levene`.
+
+    Args:
+        a: shape (..., n_a).
+        b: shape (..., n_b).
+        keep_a: mask of the runs of A.
+        keep_b: mask of the runs of B.
+        alternative: "greater" asks whether A spreads more.
+        center: "median" (Brown-Forsythe) or "mean" (Levene 1960).
+        ratio: B's deviations are multiplied by it first, to test against a ratio of spreads other than 1.
+    """
+    za = absolute_deviations(a, keep_a, center)
+    zb = absolute_deviations(b, keep_b, center) * ratio
+    scale = np.maximum(_largest(a, keep_a), _largest(b, keep_b))
+    return _t_test(moments(za, keep_a), moments(zb, keep_b), scale, True, alternative)
+
+
+def mean_test(
+    a: Floats,
+    b: Floats,
+    keep_a: Bools,
+    keep_b: Bools,
+    alternative: Alternative = "two-sided",
+    shift: ArrayLike = 0.0,
+) -> TTest:
+    """Is A's mean different from (or greater, less than) B's mean minus `shift`? Welch (1947)."""
+    moved = moments(a, keep_a)
+    moved = moved._replace(mean=moved.mean + np.asarray(shift))
+    scale = np.maximum(_largest(a, keep_a), _largest(b, keep_b))
+    return _t_test(moved, moments(b, keep_b), scale, False, alternative)
+
+
+def _largest(x: Floats, keep: Bools) -> Floats:
+    return np.asarray(np.max(np.where(keep, np.abs(x), 0.0), axis=-1, initial=0.0))
+
+
+def _t_test(a: Moments, b: Moments, scale: Floats, equal_var: bool, alternative: Alternative) -> TTest:
+    within = (a.n - 1) * a.variance + (b.n - 1) * b.variance
+    # rounding leaves about 1e-32 scale^2 per entry where nothing varies
+    valid = (a.n >= MIN_RUNS) & (b.n >= MIN_RUNS) & (within > 1e-18 * scale**2)
+    stand_in = [np.where(valid, part, value) for part, value in zip((*a, *b), (3, 0.0, 1.0) * 2, strict=True)]
+    n_a, mean_a, var_a, n_b, mean_b, var_b = stand_in
+    result = stats.ttest_ind_from_stats(
+        mean_a, np.sqrt(var_a), n_a, mean_b, np.sqrt(var_b), n_b, equal_var=equal_var, alternative=alternative
+    )
+    t, p = np.asarray(result.statistic), np.asarray(result.pvalue)
+    return TTest(np.where(valid, t, 0.0), np.where(valid, p, 1.0), valid)
+
+
+@lru_cache(maxsize=65536)
+def boschloo(k1: int, n1: int, k0: int, n0: int) -> float:
+    """Boschloo's exact p-value for "the first rate is higher", k1 of n1 against k0 of n0.
+
+    1 where either group is empty or nothing (or everything) failed. Cached: a call costs milliseconds.
+    """
+    if n1 == 0 or n0 == 0 or k1 + k0 in (0, n1 + n0):
+        return 1.0
+    table = [[k1, k0], [n1 - k1, n0 - k0]]
+    return min(1.0, float(stats.boschloo_exact(table, alternative="greater").pvalue))
+
+
+def more_failures(k1: ArrayLike, n1: int, k0: ArrayLike, n0: int) -> Floats:
+    """Boschloo's p for "the first group fails more" of every pair of counts; 1 where its rate is not higher."""
+    first, second = np.broadcast_arrays(np.asarray(k1, np.int64), np.asarray(k0, np.int64))
+    pairs, which = np.unique(np.stack([first.ravel(), second.ravel()]), axis=1, return_inverse=True)
+    values = np.array([boschloo(int(i), n1, int(j), n0) if i * n0 > j * n1 else 1.0 for i, j in pairs.T])
+    return np.asarray(values[which].reshape(first.shape))
+
+
+def newcombe_upper(k1: ArrayLike, n1: ArrayLike, k0: ArrayLike, n0: ArrayLike, alpha: float = 0.05) -> Floats:
+    """One-sided upper bound on the difference of two rates, p1 - p0 (Newcombe 1998, method 10).
+
+    With Wilson's one-sided bounds u1 and l0: d + sqrt((u1 - p1)^2 + (p0 - l0)^2).
+    """
+    z = special.ndtri(1 - alpha)
+    p1, u1 = _wilson(k1, n1, z)
+    p0, l0 = _wilson(k0, n0, -z)
+    return np.asarray(p1 - p0 + np.sqrt((u1 - p1) ** 2 + (p0 - l0) ** 2))
+
+
+def _wilson(k: ArrayLike, n: ArrayLike, z: float) -> tuple[Floats, Floats]:
+    count, size = np.asarray(k, np.float64), np.asarray(n, np.float64)
+    p = count / size
+    root = np.sqrt(p * (1 - p) / size + z**2 / (4 * size**2))
+    return p, (p + z**2 / (2 * size) + z * root) / (1 + z**2 / size)
+
+
+def holm(p_values: ArrayLike) -> Floats:
+    """Holm's adjusted p-values along the last axis (Holm 1979)."""
+    p = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(p, axis=-1, kind="stable")
+    factor = p.shape[-1] - np.arange(p.shape[-1])
+    stepped = np.maximum.accumulate(np.take_along_axis(p, order, -1) * factor, axis=-1)
+    adjusted = np.empty_like(p)
+    np.put_along_axis(adjusted, order, np.minimum(stepped, 1.0), -1)
+    return adjusted
+
+
+def benjamini_hochberg(p_values: ArrayLike) -> Floats:
+    """Benjamini and Hochberg's adjusted p-values, for boards with many comparisons."""
+    return np.asarray(stats.false_discovery_control(np.asarray(p_values, dtype=np.float64), method="bh"))
+
+
+def probability_of_improvement(a: ArrayLike, b: ArrayLike) -> float:
+    """P(a run of A beats a run of B) + half the ties: Mann-Whitney's U / (n_a n_b)."""
+    x, y = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    return float(stats.mannwhitneyu(x, y, method="asymptotic").statistic / (len(x) * len(y)))
+
+
+def permutation_spread_test(
+    a: ArrayLike, b: ArrayLike, generator: np.random.Generator, resamples: int = 9_999, center: Center = "median"
+) -> tuple[float, float]:
+    """(t, p) of "A spreads more", by permuting the labels of the pooled raw scores.
+
+    Exact when nothing changed (both groups from one distribution), hence for regressions only: equal spreads with
+    different failure rates are not its null. All divisions are enumerated when there are no more than `resamples`;
+    else p = (count + 1) / (resamples + 1) (Phipson and Smyth 2010).
+
+    Args:
+        a: shape (n_a,).
+        b: shape (n_b,).
+        generator: source of the permutations; no global state is touched.
+        resamples: how many random divisions.
+        center: as in `spread_test`.
+    """
+    x, y = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+
+    def statistic(first: Floats, second: Floats, axis: int) -> Floats:
+        u, v = np.moveaxis(first, axis, -1), np.moveaxis(second, axis, -1)
+        test = spread_test(u, v, np.ones(u.shape, bool), np.ones(v.shape, bool), center=center)
+        return test.statistic
+
+    result = stats.permutation_test(
+        (x, y), statistic, n_resamples=resamples, alternative="greater", vectorized=True, rng=generator
+    )
+    return float(result.statistic), float(result.pvalue)
+
+
+def pair_counts(failed_a: Bools, failed_b: Bools) -> tuple[Ints, Ints]:
+    """Failed runs of each group along the last axis."""
+    return failed_a.sum(axis=-1), failed_b.sum(axis=-1)

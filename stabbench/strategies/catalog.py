@@ -1,0 +1,309 @@
+"""From the text that names a strategy to the strategy, and back to the label that a reader sees."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Literal
+
+from stabbench.errors import StabbenchError, UnknownNameError
+from stabbench.registry import import_file, suggest
+from stabbench.spec import Recipe, digest
+from stabbench.strategies.base import REGISTRY, Strategy
+from stabbench.strategies.combine import Combined, combine, hooks_of
+from stabbench.strategies.source import class_digest
+
+__all__ = [
+    "MODEL_TYPES",
+    "Reference",
+    "label_of",
+    "parameters_of",
+    "parse_strategy",
+    "resolve_recipe",
+    "source_digest",
+    "support_of",
+]
+
+Scalar = str | int | float | bool | None
+
+MODEL_TYPES = (
+    "bert",
+    "roberta",
+    "albert",
+    "electra",
+    "deberta",
+    "deberta-v2",
+    "distilbert",
+    "modernbert",
+)
+"""The model classes that every strategy works on, or says in one line why not."""
+
+_PART = re.compile(
+    r"(?P<name>[\w-]+(?=[:+]|$)|.+?\.py(?::[A-Za-z_]\w*(?=[:+]|$))?)"
+    r"(?::(?P<parameters>.*?))?(?:\+(?=[A-Za-z_./~])|$)",
+    re.DOTALL,
+)
+_HOW = "write NAME, NAME:k=v,k=v or path.py:Name, several joined by +, as in reinit:layers=2+llrd."
+
+
+@dataclass(frozen=True)
+class Reference:
+    """How a strategy is called.
+
+    Attributes:
+        name: the registered name; for a file the name of the class; several joined by ``+``.
+        text: text that ``parse_strategy`` reads as the same strategy in any process: absolute
+            paths, and the parameters that differ from their defaults.
+    """
+
+    name: str
+    text: str
+
+
+def parse_strategy(text: str) -> tuple[Strategy, Reference]:
+    """Return the strategy that ``NAME[:k=v,...]`` or ``path.py[:Name][:k=v,...]`` stands for.
+
+    Several are joined by ``+``: their hooks run in the order written.
+
+    Raises:
+        UnknownNameError: for an unknown strategy or parameter; the message suggests near names.
+        StabbenchError: for a file that cannot be imported, a thing that is not a strategy, a value of
+            the wrong type or out of range, or a combination that contradicts itself.
+    """
+    names, members, explicit, rest = [], [], [], text
+    while rest:
+        found = _PART.match(rest)
+        if found is None:
+            break
+        cls, name = _find(found["name"])
+        given = _read_parameters(cls, name, found["parameters"])
+        names.append(name)
+        members.append(_build(cls, name, given))
+        explicit.append("base" in given)
+        rest = rest[found.end() :]
+    if rest or not members or text.endswith("+"):
+        raise StabbenchError(f"the strategy {text!r} cannot be read.", _HOW)
+    strategy = members[0] if len(members) == 1 else combine(names, members, explicit)
+    reference = Reference("+".join(names), "")
+    places = [_place(type(member), name) for member, name in zip(_members(strategy), names, strict=True)]
+    return strategy, dataclasses.replace(reference, text=_write(places, strategy))
+
+
+def parameters_of(strategy: Strategy) -> dict[str, Scalar]:
+    """Return all parameters by name; in a combination a parameter ``k`` of ``NAME`` is ``NAME.k``."""
+    if isinstance(strategy, Combined):
+        return {
+            f"{name}.{key}": value
+            for name, member in zip(strategy.names, strategy.members, strict=True)
+            for key, value in parameters_of(member).items()
+        }
+    return {_shown(field): getattr(strategy, field.name) for field in dataclasses.fields(strategy)}
+
+
+def label_of(strategy: Strategy, reference: Reference, overrides: Mapping[str, Any]) -> str:
+    """Return what a reader sees: ``NAME[:k=v,...][@k=v,...]``, equal for equal things.
+
+    Parameters stand there if they differ from their defaults, recipe values if the session overrides
+    them; both are sorted by name.
+    """
+    label = _write(reference.name.split("+"), strategy)
+    if not overrides:
+        return label
+    recipe = Recipe().change(**overrides)
+    return f"{label}@{_assignments({key: getattr(recipe, key) for key in overrides})}"
+
+
+def resolve_recipe(strategy: Strategy, model_recipe: Recipe) -> Recipe:
+    """Return the recipe of a strategy for a model: first that of its base, and so on down.
+
+    Raises:
+        StabbenchError: when bases form a cycle, a base does more than set a recipe, or a ``recipe``
+            hook raises.
+    """
+    return _resolve(strategy, model_recipe, ())
+
+
+def source_digest(strategy: Strategy) -> str:
+    """Return the SHA-256 of the normalised source of a strategy, see ``source.class_digest``.
+
+    That of a combination is made of its members' digests in their order; that of a base is not part
+    of it, since all that a base contributes is the recipe.
+    """
+    return digest([class_digest(type(member)) for member in _members(strategy)])
+
+
+def support_of(strategy: Strategy) -> dict[str, str | None]:
+    """Return for each of ``MODEL_TYPES`` why the strategy cannot be used with it, or ``None``."""
+    return {kind: strategy.unsupported({"model_type": kind}) for kind in MODEL_TYPES}
+
+
+def _resolve(strategy: Strategy, model_recipe: Recipe, above: tuple[str, ...]) -> Recipe:
+    recipe = model_recipe
+    if strategy.base is not None:
+        base, reference = parse_strategy(strategy.base)
+        if reference.text in above:
+            raise StabbenchError(
+                f"the bases of strategies form a cycle: {' -> '.join((*above, reference.text))}.",
+                "give one of them another base.",
+            )
+        more = [hook for hook in hooks_of(base) if hook not in ("recipe", "unsupported")]
+        if more:
+            raise StabbenchError(
+                f"{strategy.base} cannot be a base: only its recipe would be used, and it also has {more[0]}.",
+                f"write the combination {strategy.base}+NAME instead of NAME:base={strategy.base}.",
+            )
+        recipe = _resolve(base, model_recipe, (*above, reference.text))
+    try:
+        recipe = strategy.recipe(recipe)
+    except StabbenchError:
+        raise
+    except Exception as error:
+        raise StabbenchError(
+            f"the recipe hook of {type(strategy).__name__} raised {type(error).__name__}: {error}",
+            "mend the hook.",
+        ) from error
+    if not isinstance(recipe, Recipe):
+        raise StabbenchError(
+            f"the recipe hook of {type(strategy).__name__} returned {recipe!r}.", "let it return a Recipe."
+        )
+    return recipe
+
+
+def _find(name: str) -> tuple[type[Strategy], str]:
+    """Return the class that a name or ``path.py[:Name]`` stands for, and what to call it."""
+    if name.endswith(".py"):
+        cls: object = _only_strategy(Path(name))
+    else:
+        cls = REGISTRY.get(name)
+    if not (isinstance(cls, type) and issubclass(cls, Strategy)):
+        raise StabbenchError(
+            f"{name} is not a strategy but {cls!r}.",
+            "name a class that derives from stabbench.strategies.Strategy.",
+        )
+    forgotten = _forgotten_fields(cls)
+    if forgotten:
+        raise StabbenchError(
+            f"{forgotten[0]!r} of {cls.__name__} looks like a parameter, but the class is no dataclass.",
+            "put @dataclass above the class.",
+        )
+    return cls, cls.__name__ if ".py" in name else name
+
+
+def _only_strategy(path: Path) -> object:
+    found = [
+        thing
+        for thing in vars(module := import_file(path)).values()
+        if isinstance(thing, type) and issubclass(thing, Strategy) and thing.__module__ == module.__name__
+    ]
+    if len(found) != 1:
+        names = ", ".join(thing.__name__ for thing in found) or "none"
+        raise StabbenchError(
+            f"{path} defines {len(found)} strategies: {names}.", f"say which one: {path}:Name."
+        )
+    return found[0]
+
+
+def _forgotten_fields(cls: type[Strategy]) -> list[str]:
+    if "__dataclass_params__" in vars(cls):
+        return []
+    own = inspect.get_annotations(cls)
+    return [name for name, kind in own.items() if "ClassVar" not in str(kind)]
+
+
+def _place(cls: type[Strategy], name: str) -> str:
+    """Return what any process finds the class by: the name of an entry point, or its file."""
+    if any(point.name == name for point in entry_points(group=REGISTRY.group)):
+        return name
+    return f"{Path(inspect.getfile(cls)).resolve()}:{cls.__qualname__}"
+
+
+def _shown(field: dataclasses.Field[Any]) -> str:
+    """Return the name of a parameter: ``lambda_``, which Python wants, is ``lambda``."""
+    return field.name.rstrip("_")
+
+
+def _read_parameters(cls: type[Strategy], name: str, text: str | None) -> dict[str, Scalar]:
+    fields = {_shown(field): field for field in dataclasses.fields(cls)}
+    kinds = typing.get_type_hints(cls)
+    given: dict[str, Scalar] = {}
+    for assignment in text.split(",") if text is not None else []:
+        key, equals, value = (part.strip() for part in assignment.partition("="))
+        if not equals or not key:
+            raise StabbenchError(f"{assignment!r} is not a parameter of {name}.", _HOW)
+        if key not in fields:
+            raise UnknownNameError(f"{name} has no parameter {key!r}.", suggest(key, fields))
+        field = fields[key]
+        if field.name in given:
+            raise StabbenchError(f"{name} is given {key!r} twice.", "give it once.")
+        given[field.name] = _convert(value, kinds[field.name], f"{name}: {key}", field.default)
+    return given
+
+
+def _convert(text: str, kind: Any, what: str, default: object) -> Scalar:
+    """Return the value of a parameter, by the type of its dataclass field."""
+    choices = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
+    for choice in choices:
+        if choice is types.NoneType:
+            if text.lower() == "none":
+                return None
+        elif typing.get_origin(choice) is Literal:
+            for value in typing.get_args(choice):
+                if _text(value) == text:
+                    return typing.cast(Scalar, value)
+        elif choice is bool:
+            if text.lower() in ("true", "false"):
+                return text.lower() == "true"
+        elif choice in (int, float):
+            try:
+                return typing.cast(Scalar, choice(text))
+            except ValueError:
+                continue
+        elif choice is str and (text.lower() != "none" or types.NoneType not in choices):
+            return text
+    raise StabbenchError(f"{what}={text!r} is not {_type_name(kind)}.", f"the default is {_text(default)}.")
+
+
+def _type_name(kind: Any) -> str:
+    if isinstance(kind, types.UnionType):
+        return " or ".join(_type_name(choice) for choice in typing.get_args(kind))
+    if typing.get_origin(kind) is Literal:
+        return "one of " + ", ".join(_text(value) for value in typing.get_args(kind))
+    return "none" if kind is types.NoneType else str(getattr(kind, "__name__", kind))
+
+
+def _build(cls: type[Strategy], name: str, given: dict[str, Scalar]) -> Strategy:
+    try:
+        return cls(**given)
+    except (TypeError, ValueError) as error:
+        raise StabbenchError(f"{name}: {error}", "change the parameters.") from error
+
+
+def _members(strategy: Strategy) -> tuple[Strategy, ...]:
+    return strategy.members if isinstance(strategy, Combined) else (strategy,)
+
+
+def _write(names: list[str], strategy: Strategy) -> str:
+    parts = []
+    for name, member in zip(names, _members(strategy), strict=True):
+        changed = {
+            _shown(field): getattr(member, field.name)
+            for field in dataclasses.fields(member)
+            if getattr(member, field.name) != field.default
+        }
+        parts.append(f"{name}:{_assignments(changed)}" if changed else name)
+    return "+".join(parts)
+
+
+def _assignments(values: Mapping[str, object]) -> str:
+    return ",".join(f"{key}={_text(values[key])}" for key in sorted(values))
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
