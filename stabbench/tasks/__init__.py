@@ -1,1 +1,27 @@
+"""Tasks: what is fine-tuned on. One file a family; a user's own is a few lines (``local_task``)."""
 
+from stabbench.tasks.base import (
+    REGISTRY,
+    Split,
+    Task,
+    TaskData,
+    get,
+    hub_task,
+    local_task,
+    register,
+    subsample,
+)
+from stabbench.tasks.loading import load
+
+__all__ = [
+    "REGISTRY",
+    "Split",
+    "Task",
+    "TaskData",
+    "get",
+    "hub_task",
+    "load",
+    "local_task",
+    "register",
+    "subsample",
+]

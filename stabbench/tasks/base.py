@@ -1,0 +1,252 @@
+"""What a task is: plain data that says where its rows are, and the rows themselves."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from stabbench.errors import DataError, StabbenchError
+from stabbench.registry import Registry
+from stabbench.spec import Frozen
+
+Metric = Literal["accuracy", "f1", "matthews"]
+
+
+class FolderSource(Frozen):
+    """A hub data set that may also lie in a local folder, in GLUE's own TSV layout.
+
+    Attributes:
+        hub: hub id.
+        config: the data set's configuration on the hub.
+        splits: names of the training and the dev split on the hub.
+        folder: sub-folder of ``--stab-data-dir``.
+        files: training and dev file in it.
+        columns: 0-based column of each text in the TSV, then that of the label.
+        width: number of columns that every TSV row must have.
+        header: whether the TSV begins with a header line.
+    """
+
+    kind: Literal["folder"] = "folder"
+    hub: str
+    config: str
+    splits: tuple[str, str] = ("train", "validation")
+    folder: str
+    files: tuple[str, str] = ("train.tsv", "dev.tsv")
+    columns: tuple[int, ...]
+    width: int
+    header: bool = True
+
+
+class FileSource(Frozen):
+    """Local files: CSV, TSV, JSON lines or Parquet, told by their suffix."""
+
+    kind: Literal["files"] = "files"
+    train: str
+    dev: str
+
+
+class HubSource(Frozen):
+    """Any data set on the hub."""
+
+    kind: Literal["hub"] = "hub"
+    hub: str
+    config: str | None = None
+    splits: tuple[str, str] = ("train", "validation")
+
+
+class MiniSource(Frozen):
+    """A task of the embedded mini world, generated."""
+
+    kind: Literal["mini"] = "mini"
+    name: str
+
+
+Source = Annotated[FolderSource | FileSource | HubSource | MiniSource, Field(discriminator="kind")]
+
+
+class Task(Frozen):
+    """A classification task.
+
+    Attributes:
+        name: what ``Suite(task=...)`` says.
+        summary: one line for listings.
+        metric: what is scored on the dev set.
+        text_columns: one or two columns of text, in the order in which the model sees them.
+        label_column: the column of the label.
+        labels: names of the labels in the order of their ids; ``None`` takes what the training data
+            has, sorted.
+        source: where the rows are.
+    """
+
+    name: str
+    summary: str = ""
+    metric: Metric
+    text_columns: tuple[str, ...] = Field(min_length=1, max_length=2)
+    label_column: str = "label"
+    labels: tuple[str, ...] | None = None
+    source: Source
+
+
+@dataclass(frozen=True)
+class Split:
+    """Rows of a task: ``texts`` holds one tuple of one or two texts a row, ``labels`` the label ids."""
+
+    texts: tuple[tuple[str, ...], ...]
+    labels: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """The rows of a task, as a run sees them."""
+
+    train: Split
+    dev: Split
+    label_names: tuple[str, ...]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over all texts, labels and label names: equal rows, equal fingerprint."""
+        state = hashlib.sha256(repr(self.label_names).encode())
+        for split in (self.train, self.dev):
+            state.update(f"split of {len(split.labels)}".encode())
+            for texts, label in zip(split.texts, split.labels, strict=True):
+                state.update(repr((texts, label)).encode())
+        return state.hexdigest()
+
+
+REGISTRY: Registry[Task] = Registry("task", "stabbench.tasks")
+
+
+def get(name: str) -> Task:
+    """Return a task by its registered name or as ``path.py:NAME``.
+
+    Raises:
+        UnknownNameError: when there is none; the message suggests near names.
+    """
+    return REGISTRY.get(name)
+
+
+def register(task: Task) -> Task:
+    """Register a task under its name, so that suites can name it; an equal task may come again.
+
+    Raises:
+        StabbenchError: when the name stands for another task.
+    """
+    if task.name in REGISTRY.names() and REGISTRY.get(task.name) == task:
+        return task
+    return REGISTRY.register(task.name)(task)
+
+
+def local_task(
+    name: str,
+    *,
+    train: str | Path,
+    dev: str | Path,
+    text: str | tuple[str, ...],
+    label: str = "label",
+    metric: Metric = "accuracy",
+    labels: tuple[str, ...] | None = None,
+) -> Task:
+    """Register a task from local files (CSV, TSV, JSON lines, Parquet) and return it.
+
+    In a suite file::
+
+        local_task("tickets", train="train.csv", dev="dev.csv", text="body", label="team")
+        suite = Suite(task="tickets", models=["bert-base-uncased"], seeds=25)
+
+    Args:
+        name: the task's name.
+        train: file of training rows.
+        dev: file of dev rows.
+        text: the text column, or two of them.
+        label: the label column.
+        metric: ``accuracy``, ``f1`` or ``matthews``.
+        labels: label names in the order of their ids; default: those of the training rows, sorted.
+    """
+    return register(
+        Task(
+            name=name,
+            summary=f"local files {train}, {dev}",
+            metric=metric,
+            text_columns=(text,) if isinstance(text, str) else text,
+            label_column=label,
+            labels=labels,
+            source=FileSource(train=str(Path(train).resolve()), dev=str(Path(dev).resolve())),
+        )
+    )
+
+
+def hub_task(
+    name: str,
+    *,
+    hub: str,
+    config: str | None = None,
+    splits: tuple[str, str] = ("train", "validation"),
+    text: str | tuple[str, ...],
+    label: str = "label",
+    metric: Metric = "accuracy",
+    labels: tuple[str, ...] | None = None,
+) -> Task:
+    """Register a task from a hub data set and return it; the arguments are those of ``local_task``."""
+    return register(
+        Task(
+            name=name,
+            summary=f"{hub} on the hub",
+            metric=metric,
+            text_columns=(text,) if isinstance(text, str) else text,
+            label_column=label,
+            labels=labels,
+            source=HubSource(hub=hub, config=config, splits=splits),
+        )
+    )
+
+
+def subsample(split: Split, size: int, *, stratified: bool, seed: int) -> Split:
+    """Return ``size`` rows of a split, in their order.
+
+    Args:
+        split: all rows.
+        size: how many to keep.
+        stratified: whether each label keeps its share (largest remainders), as in Zhang et al.'s
+            subsets; plain sampling is Mosbach et al.'s.
+        seed: seed of the sample, independent of the runs' seeds.
+
+    Raises:
+        DataError: when there are fewer rows.
+    """
+    rows = len(split.labels)
+    if size > rows:
+        raise DataError(f"train_size={size} is more than the {rows} training rows.", "lower it.")
+    random = np.random.default_rng(seed)
+    if stratified:
+        labels = np.asarray(split.labels)
+        ids, counts = np.unique(labels, return_counts=True)
+        exact = counts * size / rows
+        take = np.floor(exact).astype(int)
+        for index in np.argsort(take - exact, kind="stable")[: size - take.sum()]:
+            take[index] += 1
+        parts = [
+            random.permutation(np.flatnonzero(labels == label))[:count]
+            for label, count in zip(ids, take, strict=True)
+        ]
+        chosen = np.sort(np.concatenate(parts))
+    else:
+        chosen = np.sort(random.permutation(rows)[:size])
+    return Split(tuple(split.texts[i] for i in chosen), tuple(split.labels[i] for i in chosen))
+
+
+def check_labels(data: TaskData, name: str) -> None:
+    """Raise a ``StabbenchError`` unless there are rows and at least two labels in training."""
+    for part, split in (("training", data.train), ("dev", data.dev)):
+        if not split.labels:
+            raise DataError(f"the {part} split of {name} is empty.", "give a file with rows.")
+    if len(data.label_names) < 2:
+        raise StabbenchError(
+            f"{name} has one label only ({data.label_names}).", "a classification task needs two or more."
+        )
