@@ -1,7 +1,7 @@
 """Failed runs: the rule in integer counts, bounds on their rate, and which counts decide a gate.
 
-A run failed when it is not better than the constant classifier's value of the same metric on the same dev labels
-(Mosbach et al. 2021, section 3, after Dodge et al. 2020). Counts are compared, not rounded decimals.
+A run failed when it is not better than the constant classifier's value of the same metric on the same dev
+labels (Mosbach et al. 2021, section 3, after Dodge et al. 2020). Counts are compared, not rounded decimals.
 """
 
 from functools import lru_cache
@@ -21,12 +21,16 @@ def failed_by_accuracy(correct: ArrayLike, n_majority: int) -> Bools:
     return np.asarray(np.asarray(correct) <= n_majority)
 
 
-def failed_by_f1(true_positive: ArrayLike, false_positive: ArrayLike, false_negative: ArrayLike, n: int) -> Bools:
+def failed_by_f1(
+    true_positive: ArrayLike, false_positive: ArrayLike, false_negative: ArrayLike, n: int
+) -> Bools:
     """F1 not above that of the all-positive classifier, 2P/(P+n) with P positives among n points.
 
     In integers: 2 TP (P+n) <= 2 P (2 TP + FP + FN).
     """
-    tp, fp, fn = (np.asarray(count, dtype=np.int64) for count in (true_positive, false_positive, false_negative))
+    tp, fp, fn = (
+        np.asarray(count, dtype=np.int64) for count in (true_positive, false_positive, false_negative)
+    )
     positives = tp + fn
     return np.asarray(2 * tp * (positives + n) <= 2 * positives * (2 * tp + fp + fn))
 
@@ -59,10 +63,10 @@ def failed_by_rounded_accuracy(accuracy: ArrayLike, n_majority: int, n_dev: int)
 
 
 def clopper_pearson(k: ArrayLike, n: ArrayLike, alpha: float = 0.05) -> tuple[Floats, Floats]:
-    """One-sided exact bounds on a rate, each at level alpha (together a two-sided 1 - 2 alpha interval).
+    """One-sided exact bounds on a rate, each at level alpha.
 
-    Upper: 1 if k = n, else the (1 - alpha) quantile of Beta(k+1, n-k). Lower: 0 if k = 0, else the alpha quantile
-    of Beta(k, n-k+1) (Clopper and Pearson 1934).
+    Upper: 1 if k = n, else the (1 - alpha) quantile of Beta(k+1, n-k). Lower: 0 if k = 0, else the alpha
+    quantile of Beta(k, n-k+1) (Clopper and Pearson 1934).
     """
     k_, n_ = np.broadcast_arrays(np.asarray(k, np.float64), np.asarray(n, np.float64))
     lower = special.betaincinv(np.maximum(k_, 1), n_ - k_ + 1, alpha)
@@ -87,8 +91,8 @@ def jeffreys(k: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
 def failures_codes(k: ArrayLike, n: ArrayLike, p0: float, alpha: float = 0.05) -> NDArray[np.int8]:
     """Outcomes of the gate "at most a share p0 of the runs fails", for any shape of k and n.
 
-    PASS where the upper bound is <= p0; FAIL where the lower bound is > p0, or where all of at least three runs
-    failed; else INCONCLUSIVE.
+    PASS where the upper bound is <= p0; FAIL where the lower bound is > p0, or where all of at least three
+    runs failed; else INCONCLUSIVE.
     """
     k_, n_ = np.broadcast_arrays(np.asarray(k), np.asarray(n))
     lower, upper = clopper_pearson(k_, n_, alpha)

@@ -39,7 +39,9 @@ class Levene:
     warning: str | None = None
 
 
-def levene(*groups: ArrayLike, center: Literal["median", "mean", "trimmed"] = "median", cut: float = 0.05) -> Levene:
+def levene(
+    *groups: ArrayLike, center: Literal["median", "mean", "trimmed"] = "median", cut: float = 0.05
+) -> Levene:
     """Levene's test by SciPy, guarded: two runs, or groups that do not vary, would give p = 0 or NaN there.
 
     Args:
@@ -82,7 +84,8 @@ def star(p_value: float | None, runs: int) -> str:
     """The mark of a leaderboard: "*" for p <= .05, "★" for p <= .001, "" otherwise or below 20 runs a side.
 
     Args:
-        p_value: two-sided, best against second-smallest spread, Holm-adjusted over the tasks; None = degenerate.
+        p_value: two-sided, best against second-smallest spread, Holm-adjusted over the tasks; None =
+            degenerate.
         runs: the smaller number of runs of the two groups.
     """
     if p_value is None or runs < STAR_RUNS or p_value > 0.05:

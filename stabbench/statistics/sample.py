@@ -31,7 +31,9 @@ class Sample:
     seeds: Ints | None = None
 
     @classmethod
-    def of(cls, scores: ArrayLike, failed: ArrayLike | None = None, seeds: ArrayLike | None = None) -> "Sample":
+    def of(
+        cls, scores: ArrayLike, failed: ArrayLike | None = None, seeds: ArrayLike | None = None
+    ) -> "Sample":
         """A sample from anything array-like; `failed` defaults to no failed run.
 
         Raises:

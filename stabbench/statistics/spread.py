@@ -27,7 +27,7 @@ class SpreadBounds(NamedTuple):
 
 
 def std(scores: ArrayLike, ddof: int = 1) -> float:
-    """Standard deviation; ddof=1 by default, ddof=0 as the paper probably printed. 0 when it is not defined."""
+    """Standard deviation; ddof=0 is what the paper probably printed. 0 where it is not defined."""
     values = np.asarray(scores, dtype=np.float64)
     return float(np.std(values, ddof=ddof)) if len(values) > ddof else 0.0
 
@@ -35,19 +35,22 @@ def std(scores: ArrayLike, ddof: int = 1) -> float:
 def chi2_factors(n: ArrayLike, alpha: float = 0.05) -> tuple[Floats, Floats]:
     """(a_n, b_n): the chi-squared rule says PASS iff s <= a_n tau, FAIL iff s > b_n tau.
 
-    a_n = sqrt(chi2 quantile(alpha, n-1) / (n-1)), b_n the same with the quantile 1 - alpha. Exact for normal scores.
+    a_n = sqrt(chi2 quantile(alpha, n-1) / (n-1)), b_n the same with the quantile 1 - alpha. Exact for normal
+    scores.
     """
     df = np.maximum(np.asarray(n, dtype=np.float64) - 1, 1)
     # the chi-squared quantiles, through the incomplete gamma function
-    return np.sqrt(2 * special.gammaincinv(df / 2, alpha) / df), np.sqrt(2 * special.gammainccinv(df / 2, alpha) / df)
+    return np.sqrt(2 * special.gammaincinv(df / 2, alpha) / df), np.sqrt(
+        2 * special.gammainccinv(df / 2, alpha) / df
+    )
 
 
 def spread_bounds(scores: Floats, keep: Bools | None = None, alpha: float = 0.05) -> SpreadBounds:
     """Chi-squared and Bonett (2006) bounds on the standard deviation along the last axis.
 
-    Bonett's interval estimates the kurtosis about a trimmed mean: with z the upper alpha quantile of the normal,
-    c = n/(n-z), g = n sum (x-m_trim)^4 / (sum (x-mean)^2)^2 and se = c sqrt(max(0, g - (n-3)/n) / (n-1)), the bounds
-    are exp((ln(c s^2) -/+ z se) / 2).
+    Bonett's interval estimates the kurtosis about a trimmed mean: with z the upper alpha quantile of the
+    normal, c = n/(n-z), g = n sum (x-m_trim)^4 / (sum (x-mean)^2)^2 and se = c sqrt(max(0, g - (n-3)/n) /
+    (n-1)), the bounds are exp((ln(c s^2) -/+ z se) / 2).
 
     Args:
         scores: shape (..., n).
@@ -85,8 +88,9 @@ def spread_bounds(scores: Floats, keep: Bools | None = None, alpha: float = 0.05
 
 
 def spread_codes(bounds: SpreadBounds, tau: float, chi2_only: bool = False) -> NDArray[np.int8]:
-    """Outcomes of "standard deviation at most tau": PASS where the larger upper bound is <= tau, FAIL where the
-    smaller lower bound is > tau.
+    """Outcome codes of "standard deviation at most tau".
+
+    PASS where the larger upper bound is <= tau, FAIL where the smaller lower bound is > tau.
 
     Args:
         bounds: from `spread_bounds`.

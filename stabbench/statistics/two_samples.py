@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special, stats
 
-from stabbench.statistics.masked import Bools, Floats, Ints, Moments, median, moments
+from stabbench.statistics.masked import Bools, Floats, Moments, median, moments
 from stabbench.statistics.sample import MIN_RUNS
 
 Alternative = Literal["two-sided", "less", "greater"]
@@ -27,7 +27,7 @@ class TTest(NamedTuple):
 
 
 def absolute_deviations(x: Floats, keep: Bools, center: Center = "median") -> Floats:
-    """|x - centre| of the kept entries, 0 elsewhere; its mean is compared by Levene's test and Brown-Forsythe's."""
+    """|x - centre| of the kept entries, 0 elsewhere: what Levene's and Brown-Forsythe's tests compare."""
     middle = median(x, keep) if center == "median" else moments(x, keep).mean
     safe = np.where(keep.any(axis=-1), middle, 0.0)
     return np.where(keep, np.abs(x - safe[..., None]), 0.0)
@@ -106,7 +106,7 @@ def boschloo(k1: int, n1: int, k0: int, n0: int) -> float:
 
 
 def more_failures(k1: ArrayLike, n1: int, k0: ArrayLike, n0: int) -> Floats:
-    """Boschloo's p for "the first group fails more" of every pair of counts; 1 where its rate is not higher."""
+    """Boschloo's p for "the first group fails more", by pair of counts; 1 where its rate is not higher."""
     first, second = np.broadcast_arrays(np.asarray(k1, np.int64), np.asarray(k0, np.int64))
     pairs, which = np.unique(np.stack([first.ravel(), second.ravel()]), axis=1, return_inverse=True)
     values = np.array([boschloo(int(i), n1, int(j), n0) if i * n0 > j * n1 else 1.0 for i, j in pairs.T])
@@ -154,13 +154,17 @@ def probability_of_improvement(a: ArrayLike, b: ArrayLike) -> float:
 
 
 def permutation_spread_test(
-    a: ArrayLike, b: ArrayLike, generator: np.random.Generator, resamples: int = 9_999, center: Center = "median"
+    a: ArrayLike,
+    b: ArrayLike,
+    generator: np.random.Generator,
+    resamples: int = 9_999,
+    center: Center = "median",
 ) -> tuple[float, float]:
     """(t, p) of "A spreads more", by permuting the labels of the pooled raw scores.
 
-    Exact when nothing changed (both groups from one distribution), hence for regressions only: equal spreads with
-    different failure rates are not its null. All divisions are enumerated when there are no more than `resamples`;
-    else p = (count + 1) / (resamples + 1) (Phipson and Smyth 2010).
+    Exact when nothing changed (both groups from one distribution), hence for regressions only: equal spreads
+    with different failure rates are not its null. All divisions are enumerated when there are no more than
+    `resamples`; else p = (count + 1) / (resamples + 1) (Phipson and Smyth 2010).
 
     Args:
         a: shape (n_a,).
@@ -180,8 +184,3 @@ def permutation_spread_test(
         (x, y), statistic, n_resamples=resamples, alternative="greater", vectorized=True, rng=generator
     )
     return float(result.statistic), float(result.pvalue)
-
-
-def pair_counts(failed_a: Bools, failed_b: Bools) -> tuple[Ints, Ints]:
-    """Failed runs of each group along the last axis."""
-    return failed_a.sum(axis=-1), failed_b.sum(axis=-1)

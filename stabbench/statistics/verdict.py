@@ -84,7 +84,9 @@ def plain(value: Any) -> Any:
 
 
 def overall(outcomes: Iterable[Outcome]) -> Outcome:
-    """The verdict over several gates: FAIL if any fails, PASS if all pass (and there is one), else INCONCLUSIVE.
+    """The verdict over several gates: FAIL if any fails, PASS if all (at least one) pass.
+
+    Else INCONCLUSIVE.
 
     A PASS of all gates needs no correction for their number: it is an intersection-union test.
     """
@@ -103,7 +105,9 @@ def check_probability(name: str, value: float) -> float:
         StabbenchError: it is not.
     """
     if not 0.0 < value < 1.0:
-        raise StabbenchError(f"{name} is {value!r}, not between 0 and 1", f"give {name} as a share, such as 0.05")
+        raise StabbenchError(
+            f"{name} is {value!r}, not between 0 and 1", f"give {name} as a share, such as 0.05"
+        )
     return float(value)
 
 

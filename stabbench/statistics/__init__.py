@@ -1,0 +1,105 @@
+"""Statistics of the gates: pure functions of arrays, no files, no globals, no torch.
+
+`docs/statistics.md` says what each gate promises and at what error rate.
+"""
+
+from stabbench.statistics.curtailment import (
+    SequentialSpread,
+    Stop,
+    failures_rule,
+    failures_stop,
+    look_alpha,
+    spread_stop,
+)
+from stabbench.statistics.decomposition import Component, Decomposition, decompose
+from stabbench.statistics.expected_max import expected_max, expected_max_dodge
+from stabbench.statistics.failures import (
+    clopper_pearson,
+    failed_by_accuracy,
+    failed_by_f1,
+    failed_by_matthews,
+    failed_by_rounded_accuracy,
+    failed_by_score,
+    failures_limits,
+    jeffreys,
+    wilson,
+)
+from stabbench.statistics.gates import failures_gate, mean_gate, spread_gate
+from stabbench.statistics.levene import PAPER_WARNING, Levene, levene, star
+from stabbench.statistics.predictions import (
+    churn_ratio,
+    collapsed_runs,
+    fleiss_kappa,
+    jensen_shannon,
+    label_entropy,
+    most_predicted_share,
+    pairwise_disagreement,
+    per_point_stability,
+)
+from stabbench.statistics.regression import identical, regression_gate
+from stabbench.statistics.sample import Sample, interquartile_mean
+from stabbench.statistics.spread import SpreadBounds, chi2_factors, spread_bounds, std
+from stabbench.statistics.steadier import steadier_gate
+from stabbench.statistics.two_samples import (
+    boschloo,
+    holm,
+    newcombe_upper,
+    permutation_spread_test,
+    probability_of_improvement,
+)
+from stabbench.statistics.verdict import Evidence, Outcome, overall
+
+__all__ = [
+    "PAPER_WARNING",
+    "Component",
+    "Decomposition",
+    "Evidence",
+    "Levene",
+    "Outcome",
+    "Sample",
+    "SequentialSpread",
+    "SpreadBounds",
+    "Stop",
+    "boschloo",
+    "chi2_factors",
+    "churn_ratio",
+    "clopper_pearson",
+    "collapsed_runs",
+    "decompose",
+    "expected_max",
+    "expected_max_dodge",
+    "failed_by_accuracy",
+    "failed_by_f1",
+    "failed_by_matthews",
+    "failed_by_rounded_accuracy",
+    "failed_by_score",
+    "failures_gate",
+    "failures_limits",
+    "failures_rule",
+    "failures_stop",
+    "fleiss_kappa",
+    "holm",
+    "identical",
+    "interquartile_mean",
+    "jeffreys",
+    "jensen_shannon",
+    "label_entropy",
+    "levene",
+    "look_alpha",
+    "mean_gate",
+    "most_predicted_share",
+    "newcombe_upper",
+    "overall",
+    "pairwise_disagreement",
+    "per_point_stability",
+    "permutation_spread_test",
+    "probability_of_improvement",
+    "regression_gate",
+    "spread_bounds",
+    "spread_gate",
+    "spread_stop",
+    "star",
+    "std",
+    "steadier_gate",
+    "wilson",
+]

@@ -1,0 +1,218 @@
+"""Did a strategy get worse than its baseline? Spread, failures and mean, each tested on its own ground."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from stabbench.statistics import power
+from stabbench.statistics.masked import Bools, Floats, moments
+from stabbench.statistics.sample import MIN_RUNS, Sample
+from stabbench.statistics.two_samples import (
+    absolute_deviations,
+    holm,
+    mean_test,
+    more_failures,
+    newcombe_upper,
+    spread_test,
+)
+from stabbench.statistics.verdict import (
+    Evidence,
+    Outcome,
+    check_positive,
+    check_probability,
+    codes,
+    outcome_of,
+)
+
+MIN_CANDIDATE = 5
+MIN_BASELINE = 25
+PARTS = ("spread", "failures", "mean")
+
+
+def regression_tests(candidate: Floats, baseline: Floats, failed: Bools, baseline_failed: Bools) -> Floats:
+    """p-values of "the candidate is worse", shape (..., 3): spread, failures, mean.
+
+    Samples lie along the last axis. Spread of the successes: one-sided Brown-Forsythe. Failures: one-sided
+    Boschloo. Mean of the successes: one-sided Welch. With fewer than three successes on a side only the
+    failures are judged.
+    """
+    ok, ok_base = ~failed, ~baseline_failed
+    spread = spread_test(candidate, baseline, ok, ok_base, "greater").p_value
+    counts = more_failures(
+        failed.sum(axis=-1), failed.shape[-1], baseline_failed.sum(axis=-1), baseline_failed.shape[-1]
+    )
+    mean = mean_test(candidate, baseline, ok, ok_base, "less").p_value
+    return np.stack([spread, counts, mean], axis=-1)
+
+
+def not_worse(
+    candidate: Floats,
+    baseline: Floats,
+    failed: Bools,
+    baseline_failed: Bools,
+    mean_margin: ArrayLike,
+    alpha: float = 0.05,
+    ratio_margin: float = 2.0,
+    failures_margin: float = 0.20,
+) -> Bools:
+    """Which parts are shown to be less bad than their margin, shape (..., 3), each at level alpha.
+
+    Spread: less than `ratio_margin` times the baseline's. Failures: Newcombe's upper bound on the difference
+    of the rates is below `failures_margin`. Mean: the drop is less than `mean_margin`, in the units of the
+    scores.
+    """
+    ok, ok_base = ~failed, ~baseline_failed
+    spread = spread_test(candidate, baseline, ok, ok_base, "less", ratio=ratio_margin).p_value <= alpha
+    upper = newcombe_upper(
+        failed.sum(axis=-1), failed.shape[-1], baseline_failed.sum(axis=-1), baseline_failed.shape[-1], alpha
+    )
+    mean = mean_test(candidate, baseline, ok, ok_base, "greater", shift=mean_margin).p_value <= alpha
+    return np.stack([spread, upper < failures_margin, mean], axis=-1)
+
+
+def regression_codes(p_values: Floats, fine: Bools, alpha: float = 0.05) -> NDArray[np.int8]:
+    """FAIL where a part is worse at level alpha (Holm over the three), PASS where all are shown not to be."""
+    worse = (holm(p_values) <= alpha).any(axis=-1)
+    return codes(fine.all(axis=-1) & ~worse, worse)
+
+
+def regression_gate(
+    candidate: Sample,
+    baseline: Sample,
+    alpha: float = 0.05,
+    mean_margin: float | None = None,
+    ratio_margin: float = 2.0,
+    failures_margin: float = 0.20,
+) -> Evidence:
+    """No regression? FAIL: worse in spread, failures or mean. PASS: shown not to be much worse in any.
+
+    Identical scores on the same seeds (those of the candidate may be a part of the baseline's) pass without a
+    test. Needs 5 candidate seeds and 25 baseline seeds. Unpaired, though seeds may be shared.
+
+    Args:
+        candidate: the runs to judge.
+        baseline: the stored runs.
+        alpha: level of a false FAIL, and of a false PASS at the margins.
+        mean_margin: a drop of the mean that would still be acceptable, in the units of the scores; by default
+            the baseline's standard deviation over its successes.
+        ratio_margin: the same for the ratio of spreads.
+        failures_margin: the same for the difference of the failure rates.
+
+    Raises:
+        StabbenchError: an argument is out of range.
+    """
+    check_probability("alpha", alpha)
+    check_probability("failures_margin", failures_margin)
+    check_positive("ratio_margin", ratio_margin)
+    if mean_margin is not None:
+        check_positive("mean_margin", mean_margin)
+    name, statistic = "regression", "smallest p-value of spread, failures, mean (Holm)"
+
+    def refuse(reason: str, needed: int | None = None) -> Evidence:
+        return Evidence(name, Outcome.INCONCLUSIVE, reason, statistic, seeds_needed=needed)
+
+    for who, sample in (("candidate", candidate), ("baseline", baseline)):
+        if sample.unusable:
+            return refuse(f"{who}: {sample.unusable}")
+    if candidate.n < MIN_CANDIDATE:
+        return refuse(f"{candidate.n} candidate runs, fewer than {MIN_CANDIDATE}", MIN_CANDIDATE)
+    if baseline.n < MIN_BASELINE:
+        return refuse(
+            f"the baseline has {baseline.n} runs, fewer than {MIN_BASELINE}: save one with more seeds"
+        )
+    if not candidate.degenerate and identical(candidate, baseline):
+        reason = f"IDENTICAL: all {candidate.n} scores equal those of the same seeds in the baseline"
+        return Evidence(name, Outcome.PASS, reason, statistic, details={"identical": True, "n": candidate.n})
+
+    arrays = (candidate.scores, baseline.scores, candidate.failed, baseline.failed)
+    ok, base_ok = ~candidate.failed, ~baseline.failed
+    base = moments(baseline.scores, base_ok)
+    margin = float(np.sqrt(base.variance)) if mean_margin is None else mean_margin
+    p_values = regression_tests(*arrays)
+    fine = not_worse(*arrays, margin, alpha, ratio_margin, failures_margin)
+    outcome = outcome_of(regression_codes(p_values, fine, alpha))
+    adjusted = holm(p_values)
+    worse = [part for part, p in zip(PARTS, adjusted, strict=True) if p <= alpha]
+    unsure = [part for part, good in zip(PARTS, fine, strict=True) if not good]
+    reason = {
+        Outcome.FAIL: f"worse than the baseline in {' and '.join(worse)}",
+        Outcome.PASS: "spread, failures and mean are shown not to be worse by more than their margins",
+        Outcome.INCONCLUSIVE: f"no part is shown to be worse, but {' and '.join(unsure)} might be",
+    }[outcome]
+    refused = candidate.degenerate or candidate.degenerate_successes or baseline.degenerate
+    if outcome is Outcome.PASS and refused:
+        outcome, reason = Outcome.INCONCLUSIVE, refused
+    own = moments(candidate.scores, ok)
+    reason += (
+        f": failed {candidate.n_failed}/{candidate.n} against {baseline.n_failed}/{baseline.n}, "
+        f"successes {own.mean:.4g} +- {np.sqrt(own.variance):.4g} "
+        f"against {base.mean:.4g} +- {np.sqrt(base.variance):.4g}"
+    )
+    needed = None
+    if outcome is Outcome.INCONCLUSIVE and not refused:
+        needed = _seeds_needed(candidate, baseline, alpha, margin, ratio_margin, failures_margin)
+    details: dict[str, Any] = {
+        "n": candidate.n,
+        "failed": candidate.n_failed,
+        "mean": own.mean,
+        "std": np.sqrt(own.variance),
+        "baseline_n": baseline.n,
+        "baseline_failed": baseline.n_failed,
+        "baseline_mean": base.mean,
+        "baseline_std": np.sqrt(base.variance),
+        "mean_margin": margin,
+        "ratio_margin": ratio_margin,
+        "failures_margin": failures_margin,
+        "alpha": alpha,
+    }
+    for part, p, q, good in zip(PARTS, p_values, adjusted, fine, strict=True):
+        details |= {f"p_{part}": p, f"p_{part}_holm": q, f"{part}_not_worse": bool(good)}
+    p = float(adjusted.min())
+    return Evidence(name, outcome, reason, statistic, p, None, None, p, needed, details)
+
+
+def identical(candidate: Sample, baseline: Sample) -> bool:
+    """Every seed of the candidate is in the baseline with bitwise the same score and failed flag."""
+    if candidate.seeds is None or baseline.seeds is None:
+        return False
+    stored = {
+        int(seed): (score, flag)
+        for seed, score, flag in zip(baseline.seeds, baseline.scores, baseline.failed, strict=True)
+    }
+    rows = zip(candidate.seeds, candidate.scores, candidate.failed, strict=True)
+    return all(stored.get(int(seed)) == (score, flag) for seed, score, flag in rows)
+
+
+def _seeds_needed(
+    candidate: Sample,
+    baseline: Sample,
+    alpha: float,
+    mean_margin: float,
+    ratio_margin: float,
+    failures_margin: float,
+) -> int | None:
+    """Candidate seeds in all that would decide, from the observed contrasts; None with too few successes."""
+    ok, base_ok = ~candidate.failed, ~baseline.failed
+    if min(ok.sum(), base_ok.sum()) < MIN_RUNS:
+        return None
+    x, y = moments(candidate.scores, ok), moments(baseline.scores, base_ok)
+    zx = moments(absolute_deviations(candidate.scores, ok), ok)
+    zy = moments(absolute_deviations(baseline.scores, base_ok), base_ok)
+    rate, base_rate = 1 - ok.mean(), 1 - base_ok.mean()
+    # no failure seen yet does not mean no variance: add Wilson's two successes and two failures
+    shrunk = [(r * m + 2) / (m + 4) for r, m in ((rate, candidate.n), (base_rate, baseline.n))]
+    differences = [zx.mean - zy.mean, rate - base_rate, y.mean - x.mean]
+    margins = [
+        ratio_margin * zy.mean - zx.mean,
+        failures_margin - (rate - base_rate),
+        mean_margin - (y.mean - x.mean),
+    ]
+    share = 1 - rate
+    own = [zx.variance / share, shrunk[0] * (1 - shrunk[0]), x.variance / share]
+    base = [
+        ratio_margin**2 * zy.variance / y.n,
+        shrunk[1] * (1 - shrunk[1]) / baseline.n,
+        y.variance / y.n,
+    ]
+    return power.regression_seeds_needed(differences, margins, own, base, candidate.n, alpha)
