@@ -96,7 +96,9 @@ def _hub_rows(task: Task, source: FolderSource | HubSource, split: str) -> Itera
         folder = ", or put its TSV files into a folder and pass --stab-data-dir FOLDER"
         raise DataError(
             f"{source.hub} cannot be loaded from the hub: {type(error).__name__}: {error}",
-            "go online once so that it is cached" + (folder if isinstance(source, FolderSource) else "") + ".",
+            "go online once so that it is cached"
+            + (folder if isinstance(source, FolderSource) else "")
+            + ".",
         ) from error
     return _numbered(f"{source.hub}[{split}]", loaded)
 

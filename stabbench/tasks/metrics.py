@@ -36,7 +36,9 @@ def score(metric: str, labels: ArrayLike, predictions: ArrayLike) -> float:
         return float(metrics.accuracy_score(truth, guess))
     if metric == "f1":
         binary = max(truth.max(), guess.max()) < 2
-        return float(metrics.f1_score(truth, guess, average="binary" if binary else "macro", zero_division=0.0))
+        return float(
+            metrics.f1_score(truth, guess, average="binary" if binary else "macro", zero_division=0.0)
+        )
     if metric == "matthews":
         if (guess == guess[0]).all() or (truth == truth[0]).all():
             return 0.0

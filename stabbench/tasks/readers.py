@@ -56,7 +56,8 @@ def read_file(path: Path) -> Iterator[Row]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig", newline="")
+        with path.open(encoding="utf-8-sig", newline="") as file:  # a carriage return is part of a text
+            return file.read()
     except FileNotFoundError:
         raise DataError(f"{path} does not exist.", "give the folder that holds it.") from None
     except UnicodeDecodeError as error:
