@@ -26,7 +26,7 @@ def parse_seeds(seeds: int | str | Sequence[int]) -> tuple[int, ...]:
         except ValueError as error:
             raise StabbenchError(f"seeds {text!r} cannot be read.", action) from error
     found = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
-    if isinstance(seeds, int) and seeds < 0 or any(seed < 0 for seed in found):
+    if (isinstance(seeds, int) and seeds < 0) or any(seed < 0 for seed in found):
         raise StabbenchError(f"seeds {seeds!r} are negative.", action)
     if not found:
         raise StabbenchError("there are no seeds to run.", action)
@@ -72,6 +72,10 @@ class Suite:
 
     def __post_init__(self) -> None:
         parse_seeds(self.seeds)
+        for name in ("task", "models", "seeds"):  # a suite is hashable
+            value = getattr(self, name)
+            if not isinstance(value, int | str):
+                object.__setattr__(self, name, tuple(value))
         if not self.tasks or not self.models or isinstance(self.models, str):
             raise StabbenchError(
                 f"a suite needs a task and a list of models, not {self.task!r} and {self.models!r}.",

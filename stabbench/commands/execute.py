@@ -27,7 +27,8 @@ def run(arguments: argparse.Namespace) -> int:
         request = Request.model_validate_json(arguments.request.read_bytes())
     except (OSError, ValidationError) as error:
         raise StabbenchError(
-            f"{arguments.request} is no request: {error}", "write one with `stabbench plan SUITE --write DIR`."
+            f"{arguments.request} is no request: {error}",
+            "write one with `stabbench plan SUITE --write DIR`.",
         ) from error
     store = Store(arguments.store)
     store.check_writable()

@@ -25,7 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-steps", type=int, help="no run makes more updates than this")
     parser.add_argument("--data-dir", type=Path, help="folder with the tasks' files")
     parser.add_argument("--store", type=Path, default=Path(".stabbench"), help="default: .stabbench")
-    parser.add_argument("--set", action="append", default=[], help="recipe values: learning_rate=3e-5,epochs=10")
+    parser.add_argument(
+        "--set", action="append", default=[], help="recipe values: learning_rate=3e-5,epochs=10"
+    )
     parser.add_argument("-n", "--workers", type=int, default=1, help="runs in flight, for the estimate")
     parser.add_argument("--no-estimate", action="store_true", help="do not measure any steps")
     parser.add_argument("--write", type=Path, metavar="DIR", help="write a request file for each missing run")
@@ -127,4 +129,3 @@ def duration(seconds: float) -> str:
     if seconds < 6000:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h" if seconds < 2 * DAY else f"{seconds / DAY:.1f} days"
-

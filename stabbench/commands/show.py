@@ -19,7 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the record, or why the run errored."""
     store = Store(arguments.store)
-    found = [key for key in store.keys() if key.startswith(arguments.key)]
+    keys = store.keys()
+    found = [key for key in keys if key.startswith(arguments.key)]
     if len(found) > 1:
         raise StabbenchError(f"{len(found)} runs begin with {arguments.key}.", "give more of the key.")
     record = store.read(found[0]) if found else None
@@ -53,5 +54,7 @@ def describe(record: RunRecord) -> str:
         lines.append("recipe    " + ", ".join(f"{name}={value}" for name, value in recipe.items()))
     if record.seconds is not None:
         lines.append(f"took      {record.seconds:.1f} s, ended {record.created}")
-    lines += [f"{'with' if i == 0 else '':<9} {k}: {v}" for i, (k, v) in enumerate(record.environment.items())]
+    lines += [
+        f"{'with' if i == 0 else '':<9} {k}: {v}" for i, (k, v) in enumerate(record.environment.items())
+    ]
     return "\n".join(lines)

@@ -13,9 +13,15 @@ __all__ = ["NAMES", "Executor", "Outcome", "create"]
 
 
 def create(
-    name: str, store_root: Path, *, threads: int = 1, devices: Sequence[str] = (), timeout: float | None = None
+    name: str,
+    store_root: Path,
+    *,
+    threads: int = 1,
+    devices: Sequence[str] = (),
+    timeout: float | None = None,
+    supervisor: int | None = None,
 ) -> Executor:
-    """Return an executor by name.
+    """Return an executor by name; the arguments are those of ``ProcessExecutor``.
 
     Raises:
         UnknownNameError: for a name other than ``process`` and ``debug``.
@@ -23,7 +29,9 @@ def create(
     if name == "process":
         from stabbench.executors.process import ProcessExecutor
 
-        return ProcessExecutor(store_root, threads=threads, devices=devices, timeout=timeout)
+        return ProcessExecutor(
+            store_root, threads=threads, devices=devices, timeout=timeout, supervisor=supervisor
+        )
     if name == "debug":
         from stabbench.executors.debug import DebugExecutor
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -32,10 +33,17 @@ class ProcessExecutor:
         threads: CPU threads of a run.
         devices: device names; empty for all of the machine.
         timeout: seconds that one run may take, loading included; ``None`` for no limit.
+        supervisor: the parent process without which nobody wants the result; ``None`` if there is none.
     """
 
     def __init__(
-        self, store: Path, *, threads: int = 1, devices: Sequence[str] = (), timeout: float | None = None
+        self,
+        store: Path,
+        *,
+        threads: int = 1,
+        devices: Sequence[str] = (),
+        timeout: float | None = None,
+        supervisor: int | None = None,
     ) -> None:
         self.store = Store(store)
         self.threads = threads
@@ -43,7 +51,7 @@ class ProcessExecutor:
         self.timeout = timeout
         self._process: subprocess.Popen[str] | None = None
         self._log: IO[bytes] | None = None
-        self._parent = os.getppid()
+        self.supervisor = supervisor
 
     def run(self, request: Request) -> Outcome:
         """Compute a run in the trainer process (see ``Executor.run``)."""
@@ -113,7 +121,7 @@ class ProcessExecutor:
         assert self._process is not None
         assert self._process.stdout is not None
         while not select.select([self._process.stdout], [], [], POLL_SECONDS)[0]:
-            if os.getppid() != self._parent:  # our own supervisor was killed: nobody wants the result
+            if self.supervisor not in (None, os.getppid()):  # it was killed
                 self._kill()
                 os._exit(1)
             if deadline is not None and time.monotonic() > deadline:
@@ -145,10 +153,8 @@ class ProcessExecutor:
         code = self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
-                try:
+                with contextlib.suppress(BrokenPipeError):  # bytes that the dead process never read
                     pipe.close()
-                except BrokenPipeError:
-                    pass  # bytes that the dead process never read
         (self.store.root / "progress" / f"{self._process.pid}.json").unlink(missing_ok=True)
         self._process = None
         return code

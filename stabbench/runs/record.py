@@ -147,7 +147,9 @@ def read_record(text: str, place: str) -> RunRecord:
         raise RecordError(f"{place} was changed after it was written.", redo)
     version = data.get("format")
     if not isinstance(version, int) or version > FORMAT_VERSION:
-        raise RecordError(f"{place} has format {version!r}, newer than {FORMAT_VERSION}.", "update stabbench.")
+        raise RecordError(
+            f"{place} has format {version!r}, newer than {FORMAT_VERSION}.", "update stabbench."
+        )
     try:
         return RunRecord.model_validate(data)
     except ValidationError as error:

@@ -1,9 +1,9 @@
 """The store: one folder per run, named by the run's key, written atomically.
 
-    runs/<key>/record.json, arrays.npz [, model.safetensors ...]   what came of a run
-    errors/<key>.json, <key>.log                                   the last time a run errored
-    leases/<key>.lock                                              who computes it now
-    progress/<pid>.json                                            what each trainer is doing
+runs/<key>/record.json, arrays.npz [, model.safetensors ...]   what came of a run
+errors/<key>.json, <key>.log                                   the last time a run errored
+leases/<key>.lock                                              who computes it now
+progress/<pid>.json                                            what each trainer is doing
 """
 
 from __future__ import annotations
@@ -190,10 +190,18 @@ class Store:
         place.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(place, note.model_dump_json().encode())
 
-    def error(self, key: str) -> ErrorNote | None:
-        """Return why a run errored the last time, if it did and has no record since."""
+    def error(self, key: str, since: float = 0.0) -> ErrorNote | None:
+        """Return why a run errored the last time, if it did and has no record since.
+
+        Args:
+            key: the run.
+            since: seconds since the epoch; an older note is not returned.
+        """
+        place = self.root / "errors" / f"{key}.json"
         try:
-            return ErrorNote.model_validate_json((self.root / "errors" / f"{key}.json").read_bytes())
+            if place.stat().st_mtime < since:
+                return None
+            return ErrorNote.model_validate_json(place.read_bytes())
         except (FileNotFoundError, ValueError):
             return None
 

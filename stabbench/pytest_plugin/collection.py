@@ -1,0 +1,136 @@
+"""From a suite to pytest's items: a run item per seed, gates once per group.
+
+Collection reads no store and plans nothing, so that it is instant and the same in every worker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from stabbench.errors import StabbenchError
+from stabbench.pytest_plugin.options import Settings
+from stabbench.strategies.catalog import label_of, parse_strategy
+from stabbench.suite import Suite, parse_seeds
+
+SETTINGS = pytest.StashKey[Settings]()
+RUN_MARK = "::run["
+
+
+@dataclass(frozen=True)
+class GroupRef:
+    """A group before it is planned: what the session and the suite call it."""
+
+    suite: Suite
+    task: str
+    model: str
+    strategy: str
+
+    @property
+    def id(self) -> str:
+        """How node ids name the group."""
+        strategy, reference = parse_strategy(self.strategy)
+        label = label_of(strategy, reference, {})
+        return f"{label}-{self.task}-{Path(self.model).name}"
+
+    def against(self, strategy: str) -> GroupRef:
+        """Return the group of another strategy on the same task and model."""
+        return GroupRef(self.suite, self.task, self.model, strategy)
+
+
+def groups(suite: Suite, settings: Settings, strategies: tuple[str, ...]) -> list[GroupRef]:
+    """Return the groups of a suite for some strategies."""
+    return [
+        GroupRef(suite, task, model, strategy)
+        for task in suite.tasks
+        for model in settings.models or tuple(suite.models)
+        for strategy in strategies
+    ]
+
+
+def suites_of(module: ModuleType) -> list[Suite]:
+    """Return the suites of a test module."""
+    return [thing for thing in vars(module).values() if isinstance(thing, Suite)]
+
+
+def compared_with(module: ModuleType) -> tuple[str, ...]:
+    """Return the strategies that the module's gates are ``against``."""
+    found: list[str] = []
+    for thing in vars(module).values():
+        for mark in getattr(thing, "pytestmark", []):
+            if mark.name == "against":
+                found.append(mark.args[0])
+    return tuple(found)
+
+
+class SuiteCollector(pytest.Collector):
+    """Collects the run items of a suite, those that gates compare with included."""
+
+    def __init__(self, *, suite: Suite, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.suite = suite
+
+    def collect(self) -> Iterator[RunItem]:
+        """Yield one item per task, model, strategy and seed."""
+        module = self.getparent(pytest.Module)
+        assert module is not None
+        if len(suites_of(module.obj)) > 1:
+            raise self.CollectError(f"{self.path}: more than one Suite; give each a file of its own")
+        settings = self.config.stash[SETTINGS]
+        seeds = parse_seeds(settings.plan.seeds if settings.plan.seeds is not None else self.suite.seeds)
+        if settings.plan.shard is not None:
+            index, count = settings.plan.shard
+            seeds = seeds[index - 1 :: count]
+        strategies = dict.fromkeys((*settings.strategies, *compared_with(module.obj)))
+        seen: set[str] = set()
+        try:
+            for ref in groups(self.suite, settings, tuple(strategies)):
+                if ref.id not in seen:
+                    seen.add(ref.id)
+                    for seed in seeds:
+                        yield RunItem.from_parent(self, name=f"run[{ref.id}-{seed}]", ref=ref, seed=seed)
+        except StabbenchError as error:
+            raise self.CollectError(str(error)) from error
+
+
+class RunItem(pytest.Item):
+    """One run. It passes when the run has a record: a failed run is data, an errored one an error."""
+
+    def __init__(self, *, ref: GroupRef, seed: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.ref = ref
+        self.seed = seed
+        self.add_marker("stab_run")
+
+    def runtest(self) -> None:
+        """Take the run from the store or compute it."""
+        from stabbench.pytest_plugin.session import run_item
+
+        run_item(self)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """Show an error of ours as its message, without a traceback."""
+        if isinstance(excinfo.value, StabbenchError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, None, str]:
+        """Return where the item comes from, for reports."""
+        return self.path, None, self.name
+
+
+def parametrize(metafunc: pytest.Metafunc, settings: Settings) -> None:
+    """Make a gate of every test function that takes ``stability``, once per group."""
+    found = suites_of(metafunc.module)
+    if "stability" not in metafunc.fixturenames or not found:
+        return
+    refs = groups(found[0], settings, settings.strategies)
+    other = next((mark.args[0] for mark in metafunc.definition.iter_markers("against")), None)
+    if other is not None:  # a strategy is not compared with itself
+        refs = [ref for ref in refs if ref.id != ref.against(other).id]
+    metafunc.parametrize("stability", refs, ids=[ref.id for ref in refs], indirect=True)

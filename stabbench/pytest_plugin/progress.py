@@ -1,0 +1,140 @@
+"""The live line: runs done, failed so far, steps per second, time left; also under xdist."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import Counter, defaultdict
+from typing import Any
+
+import pytest
+
+from stabbench.commands.plan import duration
+from stabbench.pytest_plugin.collection import RUN_MARK
+from stabbench.pytest_plugin.options import Settings
+from stabbench.runs.store import read_json
+
+TTY_SECONDS = 1.0
+PLAIN_SECONDS = 30.0
+STALE_SECONDS = 20.0
+
+
+class Progress:
+    """Draws a line once a second on a terminal, every 30 s elsewhere.
+
+    What the trainers do is read from files in the store, since workers cannot tell of a test before it ends.
+    """
+
+    def __init__(self, config: pytest.Config, settings: Settings) -> None:
+        self.settings = settings
+        self.reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+        self.tty = bool(self.reporter is not None and self.reporter.isatty)
+        self.quiet = self.reporter is None or config.option.verbose < -1
+        self.waiting: Counter[str] = Counter()
+        self.total = self.done = self.failed = 0
+        self.took: dict[str, list[float]] = defaultdict(list)
+        self.drawn = False
+        self.dirty = True
+        self.lock = threading.RLock()
+        self.stop = threading.Event()
+        self.thread: threading.Thread | None = None
+
+    def plan(self, ids: list[str]) -> None:
+        """Learn which runs there are to do, from their node ids, and start to draw."""
+        runs = [name for name in ids if RUN_MARK in name]
+        with self.lock:
+            self.waiting = Counter(map(_group, runs))
+            self.total = len(runs)
+        if runs and self.thread is None and not self.quiet:
+            self.thread = threading.Thread(target=self._draw_forever, daemon=True)
+            self.thread.start()
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Start with what this process collected."""
+        if not session.config.option.collectonly:
+            self.plan([item.nodeid for item in session.items])
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
+        """Start with what the workers collected."""
+        self.plan(ids)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Count a run; make room for what pytest prints about it."""
+        with self.lock:
+            self.clear()
+            self.dirty = self.dirty or not (RUN_MARK in report.nodeid and report.passed)
+            if report.when != "call" or RUN_MARK not in report.nodeid:
+                return
+            self.done += 1
+            self.waiting[_group(report.nodeid)] -= 1
+            summary = json.loads(dict(report.user_properties).get("stabbench_run", "{}"))  # type: ignore[arg-type]  # our own value is text
+            self.failed += bool(summary.get("failed"))
+            if summary.get("computed"):
+                self.took[_group(report.nodeid)].append(report.duration)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        """Stop drawing."""
+        self.stop.set()
+        if self.thread is not None:
+            self.thread.join()
+        with self.lock:
+            self.clear()
+
+    def _draw_forever(self) -> None:
+        while not self.stop.wait(TTY_SECONDS if self.tty else PLAIN_SECONDS):
+            with self.lock:
+                text = self.line()
+                if self.tty:
+                    self.reporter._tw.write(("\n" if self.dirty else "") + f"\r\x1b[2K{text}", flush=True)
+                    self.drawn = True
+                else:
+                    self.reporter._tw.write(f"\n{text}\n", flush=True)
+                self.dirty = False
+
+    def clear(self) -> None:
+        """Erase the line."""
+        if self.drawn:
+            self.reporter._tw.write("\r\x1b[2K", flush=True)
+            self.drawn = False
+
+    def line(self) -> str:
+        """Return the line as it stands."""
+        live = self.live()
+        speed = sum(state["steps_per_second"] for state in live)
+        parts = [f"stabbench: {self.done}/{self.total} runs", f"{self.failed} failed"]
+        if live:
+            parts.append(f"{speed:.0f} steps/s")
+        left = self.seconds_left(live)
+        if left is not None:
+            parts.append(f"about {duration(left)} left")
+        return ", ".join(parts)
+
+    def live(self) -> list[dict[str, Any]]:
+        """Return what each trainer was doing within the last seconds."""
+        folder = self.settings.store / "progress"
+        states = (read_json(path) for path in folder.glob("*.json")) if folder.is_dir() else ()
+        now = time.time()
+        return [state for state in states if state and now - state["time"] < STALE_SECONDS]
+
+    def seconds_left(self, live: list[dict[str, Any]]) -> float | None:
+        """Return about how long the rest takes: each group by its own mean, unknown ones by all."""
+        everything = [seconds for found in self.took.values() for seconds in found]
+        if not everything:
+            everything = [state["total"] / state["steps_per_second"] for state in live if state["step"]]
+        if not everything:
+            return None
+        mean = sum(everything) / len(everything)
+        work = sum(
+            count * (sum(self.took[group]) / len(self.took[group]) if self.took.get(group) else mean)
+            for group, count in self.waiting.items()
+        )
+        in_flight = sum(state["step"] / state["steps_per_second"] for state in live)
+        return max(0.0, work - in_flight) / max(1, len(live))
+
+
+def _group(nodeid: str) -> str:
+    return nodeid.rpartition("-")[0]

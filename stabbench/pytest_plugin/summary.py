@@ -1,0 +1,113 @@
+"""The table at the end of a session: a row per group, and a line for each gate that did not pass."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from tabulate import tabulate
+
+from stabbench.stability import Stability
+from stabbench.statistics import Outcome, overall
+
+
+def gate_properties(stability: Stability) -> list[tuple[str, object]]:
+    """Return what a gate's report carries, as plain scalars (xdist and JUnit take nothing else)."""
+    summary = {
+        "strategy": stability.strategy,
+        "task": stability.task,
+        "model": stability.model,
+        "group": next(iter(stability.records.values())).group,
+        "planned": stability.planned,
+        "finished": stability.finished,
+        "failed": stability.failed,
+        "mean": stability.mean,
+        "std": None if math.isnan(stability.std) else stability.std,
+        "max": stability.max,
+        "verdicts": [[str(v.outcome), v.summary] for v in stability.verdicts],
+    }
+    found: list[tuple[str, object]] = [("stabbench_gate", json.dumps(summary))]
+    for verdict in stability.verdicts:
+        evidence = verdict.evidence.to_json()
+        details = evidence.pop("details")
+        found += [
+            (f"{verdict.evidence.gate}.{name}", value)
+            for name, value in {**evidence, **details}.items()
+            if name != "gate" and isinstance(value, str | int | float)
+        ]
+    return found
+
+
+class Summary:
+    """Collects what reports carry, in the controller or the only process."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, dict[str, Any]] = {}
+        self.runs: dict[str, dict[int, dict[str, Any]]] = {}
+        self.verdicts: dict[str, list[list[str]]] = {}
+        self.incomplete: set[str] = set()
+        self.problems: list[str] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Read a report's properties."""
+        for name, value in report.user_properties:
+            if name == "stabbench_run" and report.when == "call":
+                run = json.loads(str(value))
+                self.runs.setdefault(run["group"], {})[run["seed"]] = run
+                if run["problem"]:
+                    self.problems.append(run["problem"])
+            elif name == "stabbench_gate" and report.when == "call":
+                gate = json.loads(str(value))
+                self.rows[gate["group"]] = gate
+                self.verdicts.setdefault(gate["group"], []).extend(gate["verdicts"])
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Write the table."""
+        for problem in self.problems:
+            terminalreporter.write_line(f"stabbench: {problem}", yellow=True)
+        table = [self.row(group) for group in dict.fromkeys((*self.rows, *self.runs))]
+        if not table:
+            return
+        terminalreporter.section("fine-tuning stability")
+        headers = ["strategy", "task", "model", "n", "failed", "mean", "std", "max", "verdict"]
+        lines = tabulate(sorted(table), headers=headers, tablefmt="simple", disable_numparse=True)
+        terminalreporter.write_line(lines)
+        for group, verdicts in self.verdicts.items():
+            row = self.rows[group]
+            bad = [text for outcome, text in verdicts if outcome != Outcome.PASS]
+            for text in bad:
+                terminalreporter.write_line(f"{row['strategy']} on {row['task']}: {text}")
+            if bad:
+                terminalreporter.write_line(f"  what happened: stabbench report {group[:12]}")
+
+    def row(self, group: str) -> list[str]:
+        """Return the cells of a group, from its gates, or from its runs where no gate ran."""
+        gate = self.rows.get(group)
+        if gate is not None:
+            outcomes = [Outcome(outcome) for outcome, _ in self.verdicts[group]]
+            verdict = str(overall(outcomes)) if outcomes else "no gate"
+            counts = (gate["finished"], gate["planned"], gate["failed"])
+            scores = (gate["mean"], gate["std"], gate["max"])
+            return _cells(gate, counts, scores, verdict)
+        runs = list(self.runs[group].values())
+        found = [run["score"] for run in runs if "score" in run]
+        failed = sum(run.get("failed", False) for run in runs)
+        std = float(np.std(found, ddof=1)) if len(found) > 1 else None
+        scores = (float(np.mean(found)), std, max(found)) if found else (None, None, None)
+        verdict = "no gate" if len(found) == len(runs) else "ERROR"
+        return _cells(runs[0], (len(found), len(runs), failed), scores, verdict)
+
+
+def _cells(
+    names: dict[str, Any],
+    counts: tuple[int, int, int],
+    scores: tuple[float | None, float | None, float | None],
+    verdict: str,
+) -> list[str]:
+    finished, planned, failed = counts
+    n = str(planned) if finished == planned else f"{finished} of {planned}"
+    shown = ["-" if score is None else f"{100 * score:.1f}" for score in scores]
+    return [names["strategy"], names["task"], names["model"], n, f"{failed}/{finished}", *shown, verdict]

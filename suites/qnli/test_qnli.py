@@ -1,0 +1,25 @@
+"""QNLI: 104,743 training pairs, of which 1,000 are sampled (Mosbach et al., 2021, section 6).
+
+25 seeds can pass an allowance of 20 % failed runs, never one of 10 %; the limit of the spread is of the
+successful runs.
+"""
+
+import pytest
+
+from stabbench import Suite
+from stabbench.stability import Stability
+
+suite = Suite(task="qnli", models=["bert-large-uncased"], seeds=25, train_size=1000)
+
+
+def test_few_runs_fail(stability: Stability) -> None:
+    assert stability.few_failures(at_most=0.20)
+
+
+def test_scores_are_close(stability: Stability) -> None:
+    assert stability.close_scores(within=0.05)
+
+
+@pytest.mark.against("devlin")
+def test_steadier_than_devlin(stability: Stability, against: Stability) -> None:
+    assert stability.steadier_than(against)

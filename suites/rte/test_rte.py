@@ -1,0 +1,25 @@
+"""RTE: textual entailment, 2,490 training pairs.
+
+25 seeds can pass an allowance of 20 % failed runs, never one of 10 %; the limit of the spread is of the
+successful runs.
+"""
+
+import pytest
+
+from stabbench import Suite
+from stabbench.stability import Stability
+
+suite = Suite(task="rte", models=["bert-large-uncased"], seeds=25)
+
+
+def test_few_runs_fail(stability: Stability) -> None:
+    assert stability.few_failures(at_most=0.20)
+
+
+def test_scores_are_close(stability: Stability) -> None:
+    assert stability.close_scores(within=0.05)
+
+
+@pytest.mark.against("devlin")
+def test_steadier_than_devlin(stability: Stability, against: Stability) -> None:
+    assert stability.steadier_than(against)
