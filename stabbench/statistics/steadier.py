@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stabbench.statistics import power
-from stabbench.statistics.levene import TEST_RUNS, levene
+from stabbench.statistics.levene import PAPER_WARNING, TEST_RUNS
 from stabbench.statistics.masked import Bools, Floats, distinct, moments
 from stabbench.statistics.sample import MIN_DISTINCT, Sample
-from stabbench.statistics.two_samples import absolute_deviations, holm, more_failures, spread_test
+from stabbench.statistics.two_samples import Center, absolute_deviations, holm, more_failures, spread_test
 from stabbench.statistics.verdict import Evidence, Outcome, check_probability, codes, outcome_of
 
 
@@ -108,14 +108,19 @@ def steadier_gate(a: Sample, b: Sample, alpha: float = 0.05) -> Evidence:
 def raw_levene(a: Sample, b: Sample) -> dict[str, float | str | None]:
     """The two-sided tests on all runs, median centre and mean centre (the paper's), with their caveats."""
     found: dict[str, float | str | None] = {}
-    for key, center in (("raw", "median"), ("paper", "mean")):
-        few = min(a.n, b.n) < TEST_RUNS
-        test = levene(a.scores, b.scores, center="median" if center == "median" else "mean")
-        found[f"{key}_w"] = None if few else test.statistic
-        found[f"{key}_p"] = None if few else test.p_value
-        note = f"fewer than {TEST_RUNS} runs" if few else test.degenerate
-        if note or test.warning:
-            found[f"{key}_note"] = note or test.warning
+    every_a, every_b = np.ones(a.n, bool), np.ones(b.n, bool)
+    centers: tuple[tuple[str, Center], ...] = (("raw", "median"), ("paper", "mean"))
+    for key, center in centers:
+        test = spread_test(a.scores, b.scores, every_a, every_b, center=center)
+        note = PAPER_WARNING if center == "mean" else None
+        if min(a.n, b.n) < TEST_RUNS:
+            note = f"not tested with fewer than {TEST_RUNS} runs"
+        elif not test.valid:
+            note = "not tested: the scores of no group vary, or take two values only"
+        tested = min(a.n, b.n) >= TEST_RUNS and bool(test.valid)
+        found[f"{key}_w"] = float(test.statistic) ** 2 if tested else None
+        found[f"{key}_p"] = float(test.p_value) if tested else None
+        found[f"{key}_note"] = note
     return found
 
 

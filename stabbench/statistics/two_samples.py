@@ -102,7 +102,8 @@ def boschloo(k1: int, n1: int, k0: int, n0: int) -> float:
     if n1 == 0 or n0 == 0 or k1 + k0 in (0, n1 + n0):
         return 1.0
     table = [[k1, k0], [n1 - k1, n0 - k0]]
-    return min(1.0, float(stats.boschloo_exact(table, alternative="greater").pvalue))
+    # with SciPy's default of 32 starting points the maximum is missed by 5e-7 for 6/25 against 0/25
+    return min(1.0, float(stats.boschloo_exact(table, alternative="greater", n=128).pvalue))
 
 
 def more_failures(k1: ArrayLike, n1: int, k0: ArrayLike, n0: int) -> Floats:

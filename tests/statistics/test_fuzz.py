@@ -1,0 +1,80 @@
+"""Ten thousand samples, most of them degenerate, through every gate: no exception, no NaN, no PASS."""
+
+import json
+from math import isfinite
+
+import numpy as np
+
+import stabbench.statistics as st
+
+SOUND = ("normal", "rounded")
+DEGENERATE = ("constant", "two-valued", "nan", "infinite", "tiny", "all failed", "huge", "same seeds")
+KINDS = SOUND + DEGENERATE
+GATES = ("failures", "spread", "spread of all", "mean", "steadier", "regression")
+
+
+def draw(kind, generator):
+    n = int(generator.choice([3, 5, 10, 25, 30]))
+    scores = generator.normal(60, 2, n)
+    failed = generator.random(n) < generator.choice([0.0, 0.1, 0.5])
+    scores = np.where(failed, 50.0, scores)
+    seeds = np.arange(n)
+    if kind == "constant":
+        scores, failed = np.full(n, generator.choice([0.0, 0.3, 60.0])), np.zeros(n, bool)
+    elif kind == "two-valued":
+        scores, failed = generator.choice([52.7, 68.9], n), np.zeros(n, bool)
+    elif kind == "nan":
+        scores[generator.integers(n)] = np.nan
+    elif kind == "infinite":
+        scores[generator.integers(n)] = generator.choice([np.inf, -np.inf])
+    elif kind == "tiny":
+        size = int(generator.integers(0, 3))
+        scores, failed, seeds = scores[:size], failed[:size], seeds[:size]
+    elif kind == "rounded":
+        scores = np.round(scores)
+    elif kind == "all failed":
+        scores, failed = np.where(generator.random(n) < 0.5, 52.7, 47.3), np.ones(n, bool)
+    elif kind == "huge":
+        scores = scores * generator.choice([1e13, 1e150, 1e300])
+    elif kind == "same seeds":
+        seeds[-1] = seeds[0]
+    return st.Sample.of(scores, failed, None if kind != "same seeds" and generator.random() < 0.3 else seeds)
+
+
+def judge(a, b):
+    failures = st.failures_gate(a, 0.3)
+    return (
+        failures,
+        st.spread_gate(a, 3.0),
+        st.spread_gate(a, 12.0, scope="all", failures=failures),
+        st.mean_gate(a, 55.0),
+        st.steadier_gate(a, b),
+        st.regression_gate(a, b, mean_margin=3.0),
+    )
+
+
+def test_ten_thousand_samples():
+    generator = np.random.default_rng(20)
+    state = np.random.get_state()[1].copy()
+    other = st.Sample.of(generator.normal(60, 2.5, 25), seeds=range(25))
+    outcomes = {gate: set() for gate in GATES}
+    for i in range(10_000):
+        kind = KINDS[i % len(KINDS)]
+        sample = draw(kind, generator)
+        # mostly against a sound sample, sometimes against whatever came before, and on either side
+        partner = other if generator.random() < 0.8 else draw(str(generator.choice(KINDS)), generator)
+        for gate, got in zip(GATES, judge(sample, partner), strict=True):
+            outcomes[gate].add(got.outcome)
+            numbers = [got.value, got.lower, got.upper, got.p_value, *got.details.values()]
+            assert all(isfinite(x) for x in numbers if isinstance(x, float)), (kind, gate)
+            assert got.p_value is None or 0 <= got.p_value <= 1
+            assert got.reason
+            assert got.outcome is not st.Outcome.PASS or kind not in DEGENERATE, (kind, gate, got)
+        if i % 100 == 0:
+            json.dumps([got.to_json() for got in judge(sample, partner)], allow_nan=False)
+            # seen from the other side, a degenerate sample is not found the steadier one either
+            if kind in DEGENERATE:
+                assert st.steadier_gate(partner, sample).outcome is not st.Outcome.FAIL, kind
+    # the fuzz reaches every verdict of every gate, so it can fail
+    assert all(found == set(st.Outcome) for found in outcomes.values()), outcomes
+    assert np.array_equal(state, np.random.get_state()[1])

@@ -1,0 +1,243 @@
+"""The gates on one group: what passes, what fails, what stays open, and what is refused."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+import stabbench.statistics as st
+from stabbench.errors import StabbenchError
+from stabbench.statistics import power
+from stabbench.statistics.failures import failures_codes
+
+PASS, FAIL, INCONCLUSIVE = st.Outcome
+
+
+def sample(n, k=0, mean=60.0, spread=2.0, seed=0):
+    """n runs of which k failed with score 50, the others normal."""
+    scores = np.random.default_rng(seed).normal(mean, spread, n)
+    scores[:k] = 50.0
+    return st.Sample.of(scores, np.arange(n) < k, range(n))
+
+
+# (PASS if k <=, FAIL if k >=) by p0 and n. Ten runs at p0 = .20: four or more failures have probability .121 there,
+# five or more .033, so FAIL begins at five.
+TABLE_3C = {
+    0.05: {5: (None, 2), 10: (None, 3), 15: (None, 3), 20: (None, 4), 25: (None, 4), 30: (None, 5), 50: (None, 6)},
+    0.10: {5: (None, 3), 10: (None, 4), 15: (None, 5), 20: (None, 5), 25: (None, 6), 30: (0, 7), 50: (1, 10)},
+    0.15: {5: (None, 3), 10: (None, 4), 15: (None, 6), 20: (0, 7), 25: (0, 8), 30: (1, 9), 50: (3, 13)},
+    0.20: {5: (None, 4), 10: (None, 5), 15: (0, 7), 20: (0, 8), 25: (1, 9), 30: (2, 11), 50: (5, 16)},
+    0.30: {5: (None, 4), 10: (0, 6), 15: (1, 9), 20: (2, 10), 25: (3, 12), 30: (4, 14), 50: (9, 21)},
+}  # fmt: skip
+SEEDS_TO_PASS = {
+    0.05: (59, 93, 124, 153),
+    0.10: (29, 46, 61, 76),
+    0.15: (19, 30, 40, 50),
+    0.20: (14, 22, 30, 37),
+    0.30: (9, 14, 19, 24),
+}
+
+
+@pytest.mark.parametrize("p0", TABLE_3C)
+def test_the_failed_run_table(p0):
+    assert {n: st.failures_limits(n, p0) for n in TABLE_3C[p0]} == TABLE_3C[p0]
+    fewest = tuple(next(n for n in range(3, 200) if failures_codes(k, n, p0) == 1) for k in range(4))
+    assert fewest == SEEDS_TO_PASS[p0]
+
+
+@pytest.mark.parametrize(
+    ("k", "n", "p0", "outcome"),
+    [(1, 25, 0.2, PASS), (2, 25, 0.2, INCONCLUSIVE), (9, 25, 0.2, FAIL), (0, 25, 0.1, INCONCLUSIVE),
+     (25, 25, 0.99, FAIL), (0, 29, 0.1, PASS)],
+)  # fmt: skip
+def test_failures(k, n, p0, outcome):
+    got = st.failures_gate(sample(n, k), p0)
+    assert got.outcome is outcome
+    assert got.value == k / n
+    assert (got.seeds_needed is not None) == (outcome is INCONCLUSIVE)
+
+
+def test_a_clean_start_needs_29_seeds_to_exclude_ten_percent():
+    assert st.failures_gate(sample(25), 0.10).seeds_needed == 29
+
+
+def test_seeds_needed_keep_their_promise_by_simulation():
+    k, n, p0 = 3, 25, 0.05
+    needed = power.failures_seeds_needed(k, n, p0)
+    more = np.random.default_rng(1).binomial(needed - n, k / n, 20_000)
+    decided = (failures_codes(k + more, needed, p0) != 0).mean()
+    assert 0.78 < decided < 0.86
+
+
+@pytest.mark.parametrize(
+    ("tau", "outcome"), [(4.0, PASS), (2.0, INCONCLUSIVE), (1.0, FAIL)], ids=["half", "equal", "twice"]
+)
+def test_spread(tau, outcome):
+    got = st.spread_gate(sample(25, 3), tau)
+    assert got.outcome is outcome
+    assert got.details["n"] == 22
+    assert got.lower < got.value < got.upper
+
+
+def test_spread_of_all_runs_passes_only_beside_passed_failures():
+    runs = sample(25)
+    assert st.spread_gate(runs, 4.0, scope="all").outcome is INCONCLUSIVE
+    assert "failures" in st.spread_gate(runs, 4.0, scope="all").reason
+    undecided = st.failures_gate(runs, 0.05)
+    assert st.spread_gate(runs, 4.0, scope="all", failures=undecided).outcome is INCONCLUSIVE
+    passed = st.failures_gate(runs, 0.2)
+    assert st.spread_gate(runs, 4.0, scope="all", failures=passed).outcome is PASS
+    assert st.spread_gate(sample(25, 6), 2.0, scope="all").outcome is FAIL
+
+
+@pytest.mark.parametrize(("wanted", "outcome"), [(55, PASS), (60, INCONCLUSIVE), (65, FAIL)])
+def test_mean(wanted, outcome):
+    assert st.mean_gate(sample(25, 3), wanted).outcome is outcome
+
+
+def test_every_run_failed_is_never_steady():
+    collapsed = st.Sample.of(np.full(25, 52.7), np.ones(25, bool))
+    for got in (
+        st.failures_gate(collapsed, 0.5),
+        st.spread_gate(collapsed, 3.0),
+        st.spread_gate(collapsed, 3.0, scope="all"),
+        st.mean_gate(collapsed, 50.0),
+    ):
+        assert got.outcome is FAIL
+        assert "every one" in got.reason
+
+
+@pytest.mark.parametrize(
+    ("scores", "seeds", "says"),
+    [
+        ([], None, "no runs"),
+        ([60.0, 61.0], None, "2 runs"),
+        ([60.0, np.nan, 61.0, 62.0], [4, 7, 8, 9], "seed 7"),
+        ([60.0, np.inf, 61.0, 62.0], None, "run 1"),
+        ([60.0, 61.0, 62.0, 63.0, 64.0, 65.0], [1, 1, 2, 3, 4, 5], "5 different seeds"),
+        ([60.0] * 30, range(30), "1 different score"),
+        ([60.0, 61.0] * 15, range(30), "2 different scores"),
+        ([0.1 + 0.2, 0.3] * 15, range(30), "1 different score"),
+    ],
+)
+def test_degenerate_samples_do_not_pass_and_say_why(scores, seeds, says):
+    runs = st.Sample.of(scores, seeds=seeds)
+    for got in (st.failures_gate(runs, 0.5), st.spread_gate(runs, 1e6), st.mean_gate(runs, 0.0)):
+        assert got.outcome is INCONCLUSIVE
+    assert says in st.failures_gate(runs, 0.5).reason
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda runs: st.failures_gate(runs, 0.0),
+        lambda runs: st.failures_gate(runs, 1.0),
+        lambda runs: st.failures_gate(runs, float("nan")),
+        lambda runs: st.failures_gate(runs, 0.1, alpha=1.5),
+        lambda runs: st.spread_gate(runs, -1.0),
+        lambda runs: st.spread_gate(runs, 1.0, scope="some"),
+        lambda runs: st.mean_gate(runs, float("inf")),
+        lambda runs: st.steadier_gate(runs, runs, alpha=0),
+        lambda runs: st.regression_gate(runs, runs, mean_margin=0.0),
+        lambda runs: st.regression_gate(runs, runs, failures_margin=20),
+        lambda runs: st.Sample.of([1.0, 2.0], [False]),
+        lambda runs: st.look_alpha(0.05, 0),
+    ],
+)
+def test_wrong_arguments_are_named(call):
+    with pytest.raises(StabbenchError):
+        call(sample(10))
+
+
+def test_evidence_is_plain_json_without_nan():
+    few = st.spread_gate(sample(4), 1.0)
+    assert json.loads(json.dumps(few.to_json(), allow_nan=False))["outcome"] == "INCONCLUSIVE"
+    got = st.Evidence("g", PASS, "r", "s", np.float64(np.nan), details={"x": np.float64(2.0), "y": np.inf})
+    assert (got.value, got.details) == (None, {"x": 2.0, "y": None})
+
+
+def test_overall():
+    assert st.overall([PASS, PASS]) is PASS
+    assert st.overall([PASS, INCONCLUSIVE]) is INCONCLUSIVE
+    assert st.overall([FAIL, PASS, INCONCLUSIVE]) is FAIL
+    assert st.overall([]) is INCONCLUSIVE
+
+
+@given(some.integers(1, 80), some.floats(0.01, 0.2))
+def test_clopper_pearson_bounds_rise_with_the_count(n, alpha):
+    lower, upper = st.clopper_pearson(np.arange(n + 1), n, alpha)
+    assert (np.diff(lower) > 0).all()
+    assert (np.diff(upper) > 0).all()
+    assert (lower <= np.arange(n + 1) / n).all()
+    assert (upper >= np.arange(n + 1) / n).all()
+
+
+@given(some.integers(1, 60), some.floats(0.001, 0.999))
+def test_clopper_pearson_covers(n, p):
+    from scipy import stats
+
+    lower, upper = st.clopper_pearson(np.arange(n + 1), n, 0.05)
+    weights = stats.binom.pmf(np.arange(n + 1), n, p)
+    assert weights[upper < p].sum() <= 0.05 + 1e-12
+    assert weights[lower > p].sum() <= 0.05 + 1e-12
+
+
+@settings(max_examples=25)
+@given(some.integers(3, 60), some.floats(0.01, 0.9))
+def test_limits_agree_with_the_gate(n, p0):
+    at_most, at_least = st.failures_limits(n, p0)
+    for k in range(n + 1):
+        outcome = st.failures_gate(sample(n, k), p0).outcome
+        if outcome is PASS:
+            assert k <= at_most
+        assert (outcome is FAIL) == (at_least is not None and k >= at_least)
+
+
+@given(some.permutations(range(12)), some.floats(0.5, 5))
+def test_gates_do_not_depend_on_the_order_of_the_seeds(order, tau):
+    runs = sample(12, 2)
+    mixed = st.Sample.of(runs.scores[order], runs.failed[order], runs.seeds[order])
+    for gate in (lambda s: st.failures_gate(s, 0.3), lambda s: st.spread_gate(s, tau)):
+        one, two = gate(runs), gate(mixed)
+        assert one.outcome is two.outcome
+        assert one.value == pytest.approx(two.value)
+
+
+def test_vectorised_bounds_equal_those_of_each_sample():
+    generator = np.random.default_rng(3)
+    x, keep = generator.normal(60, 2, (40, 15)), generator.random((40, 15)) < 0.7
+    many = st.spread_bounds(x, keep)
+    for i in range(40):
+        one = st.spread_bounds(x[i][keep[i]])
+        assert [field[i] for field in many] == pytest.approx([float(x) for x in one], rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("tp", "fp", "fn", "n", "failed"),
+    [(279, 129, 0, 408, True), (279, 128, 0, 408, False), (278, 129, 1, 408, True), (0, 0, 279, 408, True)],
+)
+def test_f1_against_the_all_positive_classifier(tp, fp, fn, n, failed):
+    assert st.failed_by_f1(tp, fp, fn, n) == failed
+
+
+def test_failed_runs_of_the_other_metrics():
+    assert list(st.failed_by_accuracy([145, 146, 147], 146)) == [True, True, False]
+    assert st.failed_by_matthews(50, 0, 50, 0)  # constant
+    assert not st.failed_by_matthews(50, 1, 49, 0)
+    assert list(st.failed_by_score([0.5, 0.50005, 0.51], 0.5, step=1e-3)) == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("n", "ratio", "passes", "fails"),
+    [(25, 0.5, 1.0, 0.0), (25, 0.7, 0.75, 0.0), (25, 1.5, 0.0, 0.88), (5, 2, 0, 0.67)],
+)
+def test_power_of_the_spread_rule(n, ratio, passes, fails):
+    got = power.spread_power(n, ratio)
+    assert got == pytest.approx((passes, fails), abs=0.006)
+
+
+def test_power_of_failures():
+    assert power.failures_power(25, 0.24, 0.10)[1] == pytest.approx(0.58, abs=0.006)
+    assert power.failures_power(25, 0.05, 0.20)[0] == pytest.approx(0.64, abs=0.006)

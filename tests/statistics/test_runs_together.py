@@ -1,0 +1,198 @@
+"""Expected maximum, predictions, decomposition of the variance, early stopping."""
+
+from itertools import combinations, pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+import stabbench.statistics as st
+from stabbench.errors import StabbenchError
+from stabbench.statistics.curtailment import (
+    failures_stops,
+    spread_stops,
+    sums_of_squares,
+    threshold_rule,
+)
+from stabbench.statistics.failures import failures_codes
+from stabbench.statistics.spread import spread_codes
+
+scores = some.lists(some.floats(-100, 100), min_size=2, max_size=8)
+
+
+@given(scores, some.data())
+def test_expected_maximum_is_the_mean_over_all_subsets(x, data):
+    k = data.draw(some.integers(1, len(x)))
+    want = np.mean([max(subset) for subset in combinations(x, k)])
+    assert st.expected_max(x, k) == pytest.approx(want, rel=1e-9, abs=1e-9)
+
+
+@given(scores)
+def test_expected_maximum_rises_to_the_maximum(x):
+    curve = [st.expected_max(x, k) for k in range(1, len(x) + 1)]
+    assert all(b >= a - 1e-9 for a, b in pairwise(curve))
+    assert curve[-1] == max(x)
+    assert all(st.expected_max_dodge(x, k)[0] <= value + 1e-9 for k, value in enumerate(curve, 1))
+
+
+@pytest.mark.parametrize("k", [0, 4])
+def test_expected_maximum_of_impossible_k(k):
+    with pytest.raises(StabbenchError):
+        st.expected_max([1.0, 2.0, 3.0], k)
+
+
+def test_disagreement_is_twice_the_per_point_variance_and_fleiss_observed_agreement():
+    generator = np.random.default_rng(0)
+    gold = generator.integers(0, 2, 50)
+    predictions = np.where(generator.random((7, 50)) < 0.2, 1 - gold, gold)
+    disagreement = st.pairwise_disagreement(predictions)
+    brute = np.mean([(a != b).mean() for a, b in combinations(predictions, 2)])
+    assert disagreement == pytest.approx(brute)
+    assert disagreement == pytest.approx(2 * st.per_point_stability(predictions == gold, ddof=1))
+
+
+def test_fleiss_kappa_by_the_book():
+    """The usual worked example: 14 raters, 10 subjects, 5 classes, kappa .210."""
+    counts = [[0, 0, 0, 0, 14], [0, 2, 6, 4, 2], [0, 0, 3, 5, 6], [0, 3, 9, 2, 0], [2, 2, 8, 1, 1],
+              [7, 7, 0, 0, 0], [3, 2, 6, 3, 0], [2, 5, 3, 2, 2], [6, 5, 2, 1, 0], [0, 2, 2, 3, 7]]  # fmt: skip
+    predictions = np.array([np.repeat(np.arange(5), row) for row in counts]).T
+    assert st.fleiss_kappa(predictions) == pytest.approx(0.210, abs=5e-4)
+
+
+def test_unanimous_runs():
+    same = np.zeros((4, 6), int)
+    assert st.pairwise_disagreement(same) == 0
+    assert st.fleiss_kappa(same) is None
+    assert st.churn_ratio([0.5] * 4, same) is None
+
+
+def test_churn_ratio_tells_flips_from_whole_runs():
+    generator = np.random.default_rng(1)
+    flips = generator.random((200, 300)) < 0.8
+    assert st.churn_ratio(flips.mean(axis=1), flips) == pytest.approx(1, abs=0.25)
+    whole = np.repeat(generator.random((200, 1)) < 0.8, 300, axis=1)
+    assert st.churn_ratio(whole.mean(axis=1), whole) == pytest.approx(300)
+
+
+def test_jensen_shannon():
+    sure = np.array([[[1.0, 0.0]], [[0.0, 1.0]]])
+    assert st.jensen_shannon(sure) == pytest.approx(np.log(2))
+    assert st.jensen_shannon(np.full((3, 5, 2), 0.5)) == 0
+    p, q = np.array([0.9, 0.1]), np.array([0.4, 0.6])
+    m = (p + q) / 2
+    want = 0.5 * (p * np.log(p / m)).sum() + 0.5 * (q * np.log(q / m)).sum()
+    assert st.jensen_shannon([[p], [q]]) == pytest.approx(want)
+
+
+@pytest.mark.parametrize(
+    "bad", [np.ones((1, 3, 2)), np.ones((2, 3)), np.full((2, 3, 2), np.nan), -np.ones((2, 3, 2))]
+)
+def test_jensen_shannon_refuses(bad):
+    with pytest.raises(StabbenchError):
+        st.jensen_shannon(bad)
+
+
+def test_collapsed_runs():
+    predictions = np.array([[1] * 100, [1] * 97 + [0] * 3, [0, 1] * 50])
+    assert list(st.collapsed_runs(predictions)) == [True, False, False]
+    loss = [0.69, 0.30, np.nan]
+    assert list(st.collapsed_runs(final_loss=loss, label_counts=[50, 50])) == [True, False, True]
+    assert list(st.collapsed_runs(predictions, loss, [50, 50])) == [True, False, True]
+    assert st.label_entropy([50, 50]) == pytest.approx(np.log(2))
+    with pytest.raises(StabbenchError):
+        st.collapsed_runs(final_loss=loss)
+
+
+def test_decomposition_finds_the_two_seeds():
+    generator = np.random.default_rng(2)
+    found = []
+    for _ in range(300):
+        grid = (
+            generator.normal(0, 2, (8, 1))
+            + generator.normal(0, 1, (1, 10))
+            + generator.normal(0, 1.5, (8, 10))
+        )
+        found.append(st.decompose(grid))
+    assert np.mean([d.head.variance for d in found]) == pytest.approx(4, rel=0.12)
+    assert np.mean([d.order.variance for d in found]) == pytest.approx(1, rel=0.15)
+    assert np.mean([d.remainder.variance for d in found]) == pytest.approx(2.25, rel=0.05)
+    for d in found:
+        assert d.head.share + d.order.share + d.remainder.share == pytest.approx(1)
+    truth = 4 / (4 + 2.25)
+    assert np.mean([d.head.lower > truth for d in found]) == pytest.approx(0.05, abs=0.04)
+    assert np.mean([d.head.upper < truth for d in found]) == pytest.approx(0.05, abs=0.04)
+
+
+def test_decomposition_has_its_level_when_the_head_does_nothing():
+    generator = np.random.default_rng(3)
+    p = [st.decompose(generator.normal(0, 1, (5, 5))).head.p_value for _ in range(1_000)]
+    assert np.mean(np.array(p) <= 0.05) == pytest.approx(0.05, abs=0.021)
+
+
+def test_decomposition_of_nothing():
+    assert st.decompose(np.full((3, 4), 0.5)) is None
+    assert st.decompose(np.add.outer(np.arange(3.0), np.arange(4.0))) is None
+    for bad in (np.ones((1, 5)), np.ones(5), np.full((2, 2), np.nan)):
+        with pytest.raises(StabbenchError):
+            st.decompose(bad)
+
+
+@given(some.integers(5, 30), some.floats(0.02, 0.5), some.floats(0, 1), some.integers(0, 2**32 - 1))
+def test_curtailed_failures_say_what_the_full_grid_says(n, p0, p, seed):
+    failed = np.random.default_rng(seed).random((20, n)) < p
+    rule = st.failures_rule(n, p0)
+    seeds, codes = failures_stops(failed, rule)
+    assert np.array_equal(codes, failures_codes(failed.sum(axis=1), n, p0))
+    for row, stop in zip(failed, seeds, strict=True):
+        assert st.failures_stop(row, rule).seeds == stop
+        assert st.failures_stop(row[: stop - 1], rule) is None
+
+
+def test_no_stop_before_it_is_certain():
+    assert st.failures_stop([True, True], threshold_rule(25, 2)) is None
+    assert st.failures_stop([True, True, True], threshold_rule(25, 2)) == st.Stop(3, st.Outcome.FAIL)
+    with pytest.raises(StabbenchError):
+        st.failures_stop([False] * 6, threshold_rule(5, 2))
+
+
+@given(some.integers(5, 30), some.floats(0.2, 3), some.integers(0, 2**32 - 1))
+def test_curtailed_spread_says_what_the_full_grid_says(n, tau, seed):
+    x = np.random.default_rng(seed).normal(60, 1, (20, n))
+    seeds, fails = spread_stops(x, tau)
+    full = spread_codes(st.spread_bounds(x), tau, chi2_only=True) == -1
+    assert np.array_equal(fails, full)
+    for row, stop, fail in zip(x, seeds, fails, strict=True):
+        single = st.spread_stop(row, n, tau)
+        assert (single.seeds if single else None) == (stop if fail else None)
+
+
+@given(some.lists(some.floats(-10, 10), min_size=1, max_size=20))
+def test_running_sums_of_squares(x):
+    values = np.array(x)
+    want = [((values[:t] - values[:t].mean()) ** 2).sum() for t in range(1, len(x) + 1)]
+    assert sums_of_squares(values) == pytest.approx(want, abs=1e-8)
+
+
+def test_the_sequential_spread_stops_at_a_look():
+    x = np.random.default_rng(4).normal(60, 1, (500, 25))
+    design = st.SequentialSpread()
+    seeds, codes = design.stops(x, 3.0)
+    assert set(seeds) <= set(design.looks)
+    assert (codes == 1).mean() > 0.95
+    assert seeds.mean() < 13
+    seeds, codes = design.stops(x, 0.4)
+    assert (codes == -1).mean() > 0.95
+    with pytest.raises(StabbenchError):
+        design.stops(x[:, :4], 1.0)
+
+
+def test_two_looks_at_half_the_level():
+    assert st.look_alpha(0.05) == 0.025
+    generator = np.random.default_rng(6)
+    failed = generator.random((20_000, 50)) < 0.2
+    first = failures_codes(failed[:, :25].sum(axis=1), 25, 0.2, st.look_alpha(0.05))
+    second = failures_codes(failed.sum(axis=1), 50, 0.2, st.look_alpha(0.05))
+    final = np.where(first != 0, first, second)
+    assert (final == 1).mean() <= 0.055
+    assert (final == -1).mean() <= 0.055
