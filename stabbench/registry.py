@@ -7,7 +7,7 @@ import hashlib
 import importlib.util
 import sys
 from collections.abc import Callable, Iterable
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Generic, TypeVar
@@ -69,6 +69,7 @@ class Registry(Generic[T]):
         self.kind = kind
         self.group = group
         self._registered: dict[str, T] = {}
+        self._announced: dict[str, EntryPoint] | None = None
 
     def register(self, name: str) -> Callable[[T], T]:
         """Return a decorator that registers its argument under ``name``.
@@ -92,6 +93,10 @@ class Registry(Generic[T]):
         """Return every name that is known, sorted, without importing what stands behind it."""
         return sorted({*self._registered, *self._entry_points()})
 
+    def is_announced(self, name: str) -> bool:
+        """Return whether an installed package announces the name, so that any process finds it."""
+        return name in self._entry_points()
+
     def get(self, reference: str) -> T:
         """Return the thing called ``reference``: a registered name, or ``path.py:Name``.
 
@@ -108,10 +113,10 @@ class Registry(Generic[T]):
         if reference not in points:
             raise UnknownNameError(f"unknown {self.kind} {reference!r}.", suggest(reference, self.names()))
         try:
-            thing: T = entry_points(group=self.group)[reference].load()
+            thing: T = points[reference].load()
         except Exception as error:
             raise StabbenchError(
-                f"the {self.kind} {reference!r} ({points[reference]}) cannot be imported: "
+                f"the {self.kind} {reference!r} ({points[reference].value}) cannot be imported: "
                 f"{type(error).__name__}: {error}",
                 "mend or uninstall the package that announces it.",
             ) from error
@@ -126,13 +131,15 @@ class Registry(Generic[T]):
         thing: T = getattr(module, attribute)
         return thing
 
-    def _entry_points(self) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for point in entry_points(group=self.group):
-            if found.setdefault(point.name, point.value) != point.value:
-                raise StabbenchError(
-                    f"two installed packages announce a {self.kind} called {point.name!r}: "
-                    f"{found[point.name]} and {point.value}.",
-                    "uninstall one of them.",
-                )
-        return found
+    def _entry_points(self) -> dict[str, EntryPoint]:
+        if self._announced is None:  # to read the metadata of every installed package takes a while
+            found: dict[str, EntryPoint] = {}
+            for point in entry_points(group=self.group):
+                if found.setdefault(point.name, point).value != point.value:
+                    raise StabbenchError(
+                        f"two installed packages announce a {self.kind} called {point.name!r}: "
+                        f"{found[point.name].value} and {point.value}.",
+                        "uninstall one of them.",
+                    )
+            self._announced = found
+        return self._announced

@@ -11,10 +11,9 @@ import numpy as np
 
 from stabbench import statistics
 from stabbench.errors import StabbenchError
-from stabbench.runs import ErrorNote, RunRecord, Score
+from stabbench.runs import Checkpoint, ErrorNote, RunRecord, Score
 from stabbench.statistics import Evidence, Outcome, Sample
 
-Checkpoint = Literal["last", "best"]
 Scope = Literal["success", "all"]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -21,9 +21,10 @@ from stabbench.pytest_plugin.failclosed import FailClosed
 from stabbench.pytest_plugin.progress import Progress
 from stabbench.pytest_plugin.session import SESSION, PullSession, session_of
 from stabbench.pytest_plugin.summary import Summary, gate_properties
-from stabbench.stability import Stability
-from stabbench.statistics import Outcome
 from stabbench.suite import Suite
+
+if TYPE_CHECKING:
+    from stabbench.stability import Stability
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -111,9 +112,11 @@ def against(request: pytest.FixtureRequest) -> Stability:
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     """Hold a gate to its verdicts: none but PASS may stay unasserted; INCONCLUSIVE is as the session says."""
-    stability = pyfuncitem.funcargs.get("stability")
-    if not isinstance(stability, Stability):
+    if "stab_gate" not in pyfuncitem.keywords:
         return (yield)
+    from stabbench.statistics import Outcome
+
+    stability: Stability = pyfuncitem.funcargs["stability"]
     try:
         failure: AssertionError | None = None
         result: object = None

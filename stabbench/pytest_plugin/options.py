@@ -15,8 +15,8 @@ from stabbench import executors
 from stabbench.errors import StabbenchError, UnknownNameError
 from stabbench.planning import PlanOptions, override, parse_overrides
 from stabbench.registry import suggest
+from stabbench.runs import Checkpoint
 from stabbench.spec import Recipe
-from stabbench.stability import Checkpoint
 from stabbench.strategies.catalog import parse_strategy
 from stabbench.suite import parse_seeds
 

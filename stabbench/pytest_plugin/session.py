@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterable
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,7 +17,9 @@ from stabbench.planning import Group, Request, plan_group
 from stabbench.pytest_plugin.collection import SETTINGS, GroupRef, RunItem
 from stabbench.pytest_plugin.options import Settings
 from stabbench.runs import ErrorNote, RunRecord, Store
-from stabbench.stability import Stability, is_failed
+
+if TYPE_CHECKING:
+    from stabbench.stability import Stability
 
 WAIT_SECONDS = 0.2
 
@@ -110,6 +113,8 @@ class PullSession:
         Raises:
             Incomplete: when a run errored or, with ``--stab-replay``, is not in the store.
         """
+        from stabbench.stability import Stability  # SciPy takes a second to import
+
         group = self.group(ref)
         self.pull(group.requests)
         records = {r.spec.seed: record for r in group.requests if (record := self.record(r)) is not None}
@@ -164,6 +169,8 @@ def run_item(item: RunItem) -> None:
         "problem": session.problems.get(key),
     }
     if record is not None:
+        from stabbench.stability import is_failed
+
         score = record.last if session.settings.checkpoint == "last" else record.best
         summary |= {"score": score.value, "failed": is_failed(record, session.settings.checkpoint)}
     item.user_properties.append(("stabbench_run", json.dumps(summary)))

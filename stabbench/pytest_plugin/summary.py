@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from tabulate import tabulate
 
-from stabbench.stability import Stability
-from stabbench.statistics import Outcome, overall
+if TYPE_CHECKING:
+    from stabbench.stability import Stability
+
+PASS = "PASS"
 
 
 def gate_properties(stability: Stability) -> list[tuple[str, object]]:
@@ -77,7 +79,7 @@ class Summary:
         terminalreporter.write_line(lines)
         for group, verdicts in self.verdicts.items():
             row = self.rows[group]
-            bad = [text for outcome, text in verdicts if outcome != Outcome.PASS]
+            bad = [text for outcome, text in verdicts if outcome != PASS]
             for text in bad:
                 terminalreporter.write_line(f"{row['strategy']} on {row['task']}: {text}")
             if bad:
@@ -85,6 +87,8 @@ class Summary:
 
     def row(self, group: str) -> list[str]:
         """Return the cells of a group, from its gates, or from its runs where no gate ran."""
+        from stabbench.statistics import Outcome, overall  # SciPy takes a second to import
+
         gate = self.rows.get(group)
         if gate is not None:
             outcomes = [Outcome(outcome) for outcome, _ in self.verdicts[group]]

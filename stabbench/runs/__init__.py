@@ -1,7 +1,7 @@
 """What came of runs: records, the store that keeps them, the leases that guard them."""
 
 from stabbench.runs.leases import Lease
-from stabbench.runs.record import Arrays, Evaluation, RunRecord, Score
+from stabbench.runs.record import Arrays, Checkpoint, Evaluation, RunRecord, Score
 from stabbench.runs.store import ErrorNote, Store
 
-__all__ = ["Arrays", "ErrorNote", "Evaluation", "Lease", "RunRecord", "Score", "Store"]
+__all__ = ["Arrays", "Checkpoint", "ErrorNote", "Evaluation", "Lease", "RunRecord", "Score", "Store"]

@@ -14,6 +14,9 @@ from pydantic import Field, ValidationError, model_validator
 from stabbench.errors import RecordError
 from stabbench.spec import FORMAT_VERSION, Frozen, RunSpec, canonical_json, digest
 
+Checkpoint = Literal["last", "best"]
+"""Which of a run's scores is judged: that of the end of training, or the best."""
+
 Arrays = dict[str, NDArray[Any]]
 """Arrays of a record, all optional, by name:
 

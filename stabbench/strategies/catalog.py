@@ -9,7 +9,6 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Literal
 
@@ -197,9 +196,10 @@ def _find(name: str) -> tuple[type[Strategy], str]:
 
 
 def _only_strategy(path: Path) -> object:
+    module = import_file(path)
     found = [
         thing
-        for thing in vars(module := import_file(path)).values()
+        for thing in vars(module).values()
         if isinstance(thing, type) and issubclass(thing, Strategy) and thing.__module__ == module.__name__
     ]
     if len(found) != 1:
@@ -219,7 +219,7 @@ def _forgotten_fields(cls: type[Strategy]) -> list[str]:
 
 def _place(cls: type[Strategy], name: str) -> str:
     """Return what any process finds the class by: the name of an entry point, or its file."""
-    if any(point.name == name for point in entry_points(group=REGISTRY.group)):
+    if REGISTRY.is_announced(name):
         return name
     return f"{Path(inspect.getfile(cls)).resolve()}:{cls.__qualname__}"
 

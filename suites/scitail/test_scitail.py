@@ -7,19 +7,18 @@ successful runs.
 import pytest
 
 from stabbench import Suite
-from stabbench.stability import Stability
 
 suite = Suite(task="scitail", models=["bert-large-uncased"], seeds=25, train_size=1000)
 
 
-def test_few_runs_fail(stability: Stability) -> None:
+def test_few_runs_fail(stability):
     assert stability.few_failures(at_most=0.20)
 
 
-def test_scores_are_close(stability: Stability) -> None:
+def test_scores_are_close(stability):
     assert stability.close_scores(within=0.05)
 
 
 @pytest.mark.against("devlin")
-def test_steadier_than_devlin(stability: Stability, against: Stability) -> None:
+def test_steadier_than_devlin(stability, against):
     assert stability.steadier_than(against)
