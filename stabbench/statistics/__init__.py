@@ -35,6 +35,7 @@ from stabbench.statistics.predictions import (
     most_predicted_share,
     pairwise_disagreement,
     per_point_stability,
+    stuck_at_entropy,
 )
 from stabbench.statistics.regression import identical, regression_gate
 from stabbench.statistics.sample import Sample, interquartile_mean
@@ -101,5 +102,6 @@ __all__ = [
     "star",
     "std",
     "steadier_gate",
+    "stuck_at_entropy",
     "wilson",
 ]

@@ -71,10 +71,18 @@ def spread_power(n: ArrayLike, ratio: float, alpha: float = 0.05) -> tuple[Float
     Bonett's guard lowers both a little: at n = 10 and a twofold ratio by .07 to .10, at n = 25 by less than
     .02.
     """
-    df = np.maximum(np.asarray(n, dtype=np.float64) - 1, 1)
-    a, b = chi2_factors(n, alpha)
+    return _spread_power(np.maximum(np.asarray(n, dtype=np.float64) - 1, 1), *chi2_factors(n, alpha), ratio)
+
+
+def _spread_power(df: Floats, a: Floats, b: Floats, ratio: float) -> tuple[Floats, Floats]:
     passes = special.gammainc(df / 2, df * (a / ratio) ** 2 / 2)
     return np.asarray(passes), np.asarray(special.gammaincc(df / 2, df * (b / ratio) ** 2 / 2))
+
+
+@lru_cache(maxsize=64)
+def _factors_table(alpha: float) -> tuple[Floats, Floats]:
+    """The factors a_n and b_n for n = 0 ... MOST_SEEDS."""
+    return chi2_factors(np.arange(MOST_SEEDS + 1), alpha)
 
 
 def spread_seeds_needed(
@@ -92,7 +100,8 @@ def spread_seeds_needed(
     if n_successes == 0 or observed <= 0:
         return None
     successes = np.arange(max(n_successes + 1, MIN_SUCCESSES), MOST_SEEDS + 1)
-    passes, fails = spread_power(successes, observed / tau, alpha)
+    a, b = (factors[successes] for factors in _factors_table(alpha))
+    passes, fails = _spread_power(successes - 1.0, a, b, observed / tau)
     return _scaled(_first(successes, np.maximum(passes, fails) >= POWER), n / n_successes)
 
 

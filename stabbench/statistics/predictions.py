@@ -105,6 +105,17 @@ def label_entropy(counts: ArrayLike) -> float:
     return float(-(shares * np.log(shares)).sum())
 
 
+def stuck_at_entropy(final_loss: ArrayLike, entropy: float, tolerance: float = 0.05) -> Bools:
+    """Training losses no lower than the entropy of the labels less a tolerance: nothing but shares learned.
+
+    Args:
+        final_loss: any shape, mean training loss at the end, nats; NaN counts as stuck.
+        entropy: see `label_entropy`.
+        tolerance: part of the entropy that a stuck loss may lie below it.
+    """
+    return np.asarray(~(np.asarray(final_loss, dtype=np.float64) < (1 - tolerance) * entropy))
+
+
 def collapsed_runs(
     predictions: ArrayLike | None = None,
     final_loss: ArrayLike | None = None,
@@ -131,8 +142,7 @@ def collapsed_runs(
     if predictions is not None:
         signals.append(most_predicted_share(predictions) >= share)
     if final_loss is not None and label_counts is not None:
-        loss = np.asarray(final_loss, dtype=np.float64)
-        signals.append(~(loss < (1 - loss_tolerance) * label_entropy(label_counts)))  # NaN counts as stuck
+        signals.append(stuck_at_entropy(final_loss, label_entropy(label_counts), loss_tolerance))
     if not signals:
         raise StabbenchError("no signal of a collapse", "give predictions, or final_loss with label_counts")
     return np.asarray(np.any(signals, axis=0))

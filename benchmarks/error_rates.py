@@ -1,0 +1,79 @@
+"""Error rates of the gates, simulated with the project's own functions.
+
+    python benchmarks/error_rates.py [--quick] [--markdown docs/statistics.md]
+
+Exit status 1, naming the bar, when a measured rate misses its bar. `--markdown` writes the tables into the
+file, between its two marker comments.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import gate_simulations as simulate
+import numpy as np
+from gate_simulations import Row
+
+SEED = 20_210_325
+MARKERS = ("<!-- error rates: begin -->", "<!-- error rates: end -->")
+
+BARS = {
+    "B2": ("Regression gate, nothing changed", simulate.no_change),
+    "B3": ("Regression gate, something got worse (25 against 25 unless said)", simulate.regressions),
+    "B4": ("Regression gate, the candidate is better (25 against 25)", simulate.better),
+    "B5": ("Levene's test on all runs, two identical strategies, 25 runs each", simulate.levene_size),
+    "G3": ("Steadier than (25 runs each unless said)", simulate.steadier_rates),
+    "B6": ("Spread gate against the plain comparison, normal scores", simulate.spread_rates),
+    "B7": ("Failures gate", simulate.failures_table),
+    "B8": ("Early stopping, 25 seeds", simulate.early_stopping),
+    "B9": ("Degenerate samples", simulate.degenerate),
+    "B10": ("Stars of a leaderboard, 25 runs each", simulate.stars),
+}
+
+
+def markdown(results: dict[str, list[Row]], reps: int) -> str:
+    lines = [f"{reps:,} simulated experiments per row, generator seed {SEED}.", ""]
+    for bar, rows in results.items():
+        lines += [f"**{bar}. {BARS[bar][0]}**", "", "| case | rate | bar |", "|---|---|---|"]
+        lines += [
+            f"| {row.case} | {row.rate:.4g} | {row.bar}{'' if row.held else ' MISSED'} |" for row in rows
+        ] + [""]
+    return "\n".join(lines)
+
+
+def write(path: Path, text: str) -> None:
+    begin, end = MARKERS
+    old = path.read_text() if path.exists() else f"{begin}\n{end}\n"
+    if begin not in old or end not in old:
+        sys.exit(f"{path} has no markers\n  -> put the lines {begin} and {end} where the tables belong")
+    path.write_text(f"{old.split(begin)[0]}{begin}\n\n{text}\n{end}{old.split(end)[1]}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="4,000 experiments per row instead of 20,000")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables into FILE")
+    options = parser.parse_args()
+    reps, start = (4_000 if options.quick else 20_000), time.perf_counter()
+    results = {}
+    for number, (bar, (title, measure)) in enumerate(BARS.items()):
+        results[bar] = list(measure(reps, np.random.default_rng([SEED, number])))
+        print(f"{bar:4}{title}: {len(results[bar])} rows, {time.perf_counter() - start:.0f} s", flush=True)
+    if options.markdown:
+        write(options.markdown, markdown(results, reps))
+    missed = [
+        f"{bar} missed: {row.case}: {row.rate:.4g}, bar {row.bar}"
+        for bar, rows in results.items()
+        for row in rows
+        if not row.held
+    ]
+    bars = sum(bool(row.bar) for rows in results.values() for row in rows)
+    print("\n".join(missed) or f"all {bars} bars held")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
