@@ -18,7 +18,13 @@ from stabbench import models, tasks
 from stabbench.errors import StabbenchError, UnknownNameError
 from stabbench.registry import suggest
 from stabbench.spec import Frozen, ModelSpec, Recipe, RunSpec, Seeds, StrategySpec, TaskSpec
-from stabbench.strategies.catalog import label_of, parameters_of, parse_strategy, resolve_recipe, source_digest
+from stabbench.strategies.catalog import (
+    label_of,
+    parameters_of,
+    parse_strategy,
+    resolve_recipe,
+    source_digest,
+)
 from stabbench.suite import Suite, parse_seeds
 from stabbench.tasks import Task
 
@@ -124,7 +130,9 @@ def _request(
     start = None
     intermediate = strategy.initial_weights()
     if intermediate is not None:
-        start = _intermediate(suite, model_name, intermediate.task, intermediate.epochs, intermediate.strategy, options)
+        start = _intermediate(
+            suite, model_name, intermediate.task, intermediate.epochs, intermediate.strategy, options
+        )
     spec = RunSpec(
         task=TaskSpec(
             name=task.name,
@@ -185,9 +193,7 @@ def override(recipe: Recipe, overrides: Mapping[str, Any]) -> Recipe:
         return recipe
     unknown = [name for name in overrides if name not in Recipe.model_fields]
     if unknown:
-        raise UnknownNameError(
-            f"a recipe has no {unknown[0]!r}.", suggest(unknown[0], Recipe.model_fields)
-        )
+        raise UnknownNameError(f"a recipe has no {unknown[0]!r}.", suggest(unknown[0], Recipe.model_fields))
     try:
         return recipe.change(**overrides)
     except ValidationError as error:

@@ -70,8 +70,8 @@ def resolve(name: str) -> ResolvedModel:
     else:
         if not registered and (name.startswith((".", "/", "~")) or name.count("/") > 1):
             raise StabbenchError(
-                f"{name} is no folder.", "give the folder of a saved model, a hub id, or a name: "
-                f"{suggest(name, REGISTRY.names())}"
+                f"{name} is no folder.",
+                f"give the folder of a saved model, a hub id, or a name: {suggest(name, REGISTRY.names())}",
             )
         config, revision = _hub(location, name)
         shown = name

@@ -49,4 +49,3 @@ def dropout_keys(config: dict[str, Any]) -> dict[str, str]:
 def default_recipe(config: dict[str, Any]) -> Recipe:
     """Return the recipe of a model that is not registered: its family's, else BERT's."""
     return _RECIPES.get(str(config.get("model_type")), BERT)
-

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,13 +15,15 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.utils import logging as transformers_logging
 
 from stabbench.errors import StabbenchError
 from stabbench.models.families import dropout_keys
 from stabbench.spec import Recipe
 from stabbench.training import attention, streams
 
-logging.getLogger("transformers").setLevel(logging.ERROR)
+transformers_logging.set_verbosity_error()
+transformers_logging.disable_progress_bar()
 
 
 @dataclass(frozen=True)

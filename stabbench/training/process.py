@@ -109,9 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         progress = ProgressFile(store, request.spec.key)
         outcome = compute(request, store, cache, device, progress)
         progress.close()
-        answer(
-            {"kind": outcome.kind, "note": outcome.note.model_dump(mode="json") if outcome.note else None}
-        )
+        answer({"kind": outcome.kind, "note": outcome.note.model_dump(mode="json") if outcome.note else None})
 
 
 if __name__ == "__main__":

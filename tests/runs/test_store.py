@@ -177,7 +177,9 @@ def test_merge(store: Store, tmp_path: Path) -> None:
     other.write(make_record(1), arrays)
     assert store.merge(other) == (1, 1)
     assert len(store.keys()) == 2
-    np.testing.assert_array_equal(store.arrays(next(r for r in store.records() if r.seed == 1))["loss"], [1, 1])
+    np.testing.assert_array_equal(
+        store.arrays(next(r for r in store.records() if r.seed == 1))["loss"], [1, 1]
+    )
 
 
 HOLDER = """

@@ -10,7 +10,14 @@ from stabbench.suite import parse_seeds
 
 @pytest.mark.parametrize(
     ("given", "meant"),
-    [(3, (0, 1, 2)), ("3", (0, 1, 2)), ("1,2,5", (1, 2, 5)), ("0-4", (0, 1, 2, 3, 4)), ([7, 3], (7, 3)), ("2-3,9", (2, 3, 9))],
+    [
+        (3, (0, 1, 2)),
+        ("3", (0, 1, 2)),
+        ("1,2,5", (1, 2, 5)),
+        ("0-4", (0, 1, 2, 3, 4)),
+        ([7, 3], (7, 3)),
+        ("2-3,9", (2, 3, 9)),
+    ],
 )
 def test_seeds(given: object, meant: tuple[int, ...]) -> None:
     assert parse_seeds(given) == meant
@@ -18,7 +25,17 @@ def test_seeds(given: object, meant: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize(
     ("given", "message"),
-    [(0, "no seeds"), (-3, "negative"), ("-3", "negative"), ([1, -1], "negative"), ("1,1", "repeated"), ("x", "cannot be read"), ("", "cannot be read"), ([], "no seeds"), ("5-2", "no seeds")],
+    [
+        (0, "no seeds"),
+        (-3, "negative"),
+        ("-3", "negative"),
+        ([1, -1], "negative"),
+        ("1,1", "repeated"),
+        ("x", "cannot be read"),
+        ("", "cannot be read"),
+        ([], "no seeds"),
+        ("5-2", "no seeds"),
+    ],
 )
 def test_bad_seeds(given: object, message: str) -> None:
     with pytest.raises(StabbenchError, match=message) as error:

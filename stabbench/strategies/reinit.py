@@ -1,0 +1,70 @@
+"""Re-initialisation of the top layers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from stabbench.errors import StabbenchError
+from stabbench.strategies.base import Strategy
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass
+class Reinit(Strategy):
+    """Zhang et al. (2021), "Revisiting Few-sample BERT Fine-tuning", section 5.
+
+    The top layers and the pooler are drawn anew: weights of linear layers from N(0, initializer_range),
+    biases 0, normalisation weights 1. Embeddings stay. A head that pools by itself (RoBERTa, ELECTRA,
+    DistilBERT) is drawn anew in every run anyway.
+
+    Attributes:
+        layers: how many layers from the top; 5 of 24 in the authors' sample command.
+        pooler: whether the encoder's pooler is drawn anew as well.
+    """
+
+    summary: ClassVar[str] = "top layers and pooler drawn anew"
+    paper: ClassVar[str] = "Zhang et al. 2021, Revisiting Few-sample BERT Fine-tuning"
+    prepares: ClassVar[str] = "weights"
+
+    base: str | None = "bias-correction"
+    layers: int = 5
+    pooler: bool = True
+
+    def unsupported(self, config: dict[str, Any]) -> str | None:
+        """Refuse encoders that share their layers, or have too few."""
+        from stabbench.strategies.layers import shared_layers
+
+        depth = config.get("num_hidden_layers", config.get("n_layers"))
+        if self.layers and isinstance(depth, int) and self.layers > depth:
+            return f"it has {depth} layers, fewer than layers={self.layers}."
+        return shared_layers(config) if self.layers else None
+
+    def prepare(self, model: torch.nn.Module, generator: torch.Generator) -> None:
+        """Draw the top layers and the pooler anew from the strategy's stream."""
+        from stabbench.strategies.layers import layers_of, pooler_of
+
+        if self.layers < 0:
+            raise StabbenchError(f"reinit:layers={self.layers} is negative.", "give 0 or more.")
+        chosen = layers_of(model)[-self.layers :] if self.layers else []
+        pooler = pooler_of(model) if self.pooler and self.layers else None
+        std = float(getattr(model.config, "initializer_range", 0.02))  # type: ignore[arg-type]  # a PreTrainedModel has a config
+        for part in (*chosen, *([pooler] if pooler is not None else [])):
+            for module in part.modules():
+                _draw(module, std, generator)
+
+
+def _draw(module: torch.nn.Module, std: float, generator: torch.Generator) -> None:
+    import torch
+
+    is_norm = "norm" in type(module).__name__.lower()
+    with torch.no_grad():
+        for name, parameter in module.named_parameters(recurse=False):
+            if name.endswith("bias"):
+                parameter.zero_()
+            elif is_norm:
+                parameter.fill_(1.0)
+            elif isinstance(module, torch.nn.Linear):
+                parameter.normal_(0.0, std, generator=generator)

@@ -1,0 +1,183 @@
+"""The trainer process: warm equals cold, crashes and hangs are contained, nothing outlives its supervisor."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stabbench import executors
+from stabbench.errors import StabbenchError, UnknownNameError
+from stabbench.executors.process import ProcessExecutor
+from stabbench.runs import Store
+
+NASTY = """
+import os, signal, time
+from dataclasses import dataclass
+from stabbench.strategies import Strategy
+
+@dataclass
+class Nasty(Strategy):
+    deed: str = "none"
+    def prepare(self, model, generator):
+        if self.deed == "segfault":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if self.deed == "hang":
+            time.sleep(600)
+        if self.deed == "memory":
+            import torch
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        if self.deed == "raise":
+            raise ValueError("no such thing")
+        if self.deed == "print":
+            print("a hook may print")
+"""
+
+
+@pytest.fixture(scope="module")
+def nasty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("methods") / "nasty.py"
+    file.write_text(NASTY)
+    return file
+
+
+@pytest.fixture(scope="module")
+def executor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessExecutor]:
+    with ProcessExecutor(tmp_path_factory.mktemp("store"), timeout=60) as made:
+        yield made
+
+
+def test_cold_warm_and_exec_give_the_same_record(toy, executor: ProcessExecutor, tmp_path: Path) -> None:
+    requests = [toy.request(seed=seed) for seed in (1, 2, 3)] + [toy.request("devlin", 0)]
+    assert [executor.run(request).kind for request in requests] == ["done"] * 4
+    warm = executor.store.read(requests[-1].spec.key)
+    assert executor.run(requests[-1]).kind == "cached"
+
+    file = tmp_path / "request.json"
+    file.write_text(requests[-1].model_dump_json())
+    command = [sys.executable, "-m", "stabbench.cli", "exec", str(file), "--store", str(tmp_path / "store")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    other = Store(tmp_path / "store")
+    cold = other.read(requests[-1].spec.key)
+    assert cold is not None
+    assert warm is not None
+    assert cold.result() == warm.result()
+    mine, theirs = executor.store.arrays(warm), other.arrays(cold)
+    assert {n: a.tobytes() for n, a in mine.items()} == {n: a.tobytes() for n, a in theirs.items()}
+
+
+@pytest.mark.parametrize(
+    ("deed", "kind", "message"),
+    [
+        ("segfault", "crash", "signal SIGSEGV"),
+        ("memory", "out of memory", "ran out of memory"),
+        ("raise", "error", "the hook prepare of Nasty raised ValueError: no such thing"),
+    ],
+)
+def test_a_run_that_errors_harms_no_other(
+    toy, executor: ProcessExecutor, nasty: Path, deed: str, kind: str, message: str
+) -> None:
+    bad = toy.request(f"{nasty}:Nasty:deed={deed}")
+    outcome = executor.run(bad)
+    assert outcome.kind == "errored"
+    assert outcome.note is not None
+    assert outcome.note.kind == kind
+    assert message in outcome.note.message
+    assert executor.store.error(bad.spec.key) == outcome.note
+    assert executor.store.read(bad.spec.key) is None
+    assert not executor.store.is_leased(bad.spec.key)
+    assert executor.run(toy.request(f"{nasty}:Nasty:deed=print", seed=len(deed))).kind == "done"
+
+
+def test_a_hang_is_stopped_at_the_time_out(toy, nasty: Path, tmp_path: Path) -> None:
+    with ProcessExecutor(tmp_path) as executor:
+        assert executor.run(toy.request()).kind == "done"  # warm: the time-out is not spent on imports
+        executor.timeout = 1.0
+        outcome = executor.run(toy.request(f"{nasty}:Nasty:deed=hang"))
+    assert outcome.note is not None
+    assert outcome.note.kind == "time-out"
+    assert "longer than 1 s" in outcome.note.message
+
+
+def test_invariant_2_a_leased_run_is_not_computed_twice(toy, executor: ProcessExecutor) -> None:
+    request = toy.request(seed=77)
+    lease = executor.store.lease(request.spec.key)
+    assert lease is not None
+    with lease:
+        assert executor.run(request).kind == "busy"
+    assert executor.run(request).kind == "done"
+
+
+SUPERVISOR = """
+import sys
+from pathlib import Path
+from stabbench.executors.process import ProcessExecutor
+from stabbench.planning import Request
+executor = ProcessExecutor(Path(sys.argv[1]))
+executor._ensure()
+print(executor._process.pid, flush=True)
+executor.run(Request.model_validate_json(Path(sys.argv[2]).read_bytes()))
+"""
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+def test_invariant_5_a_run_never_outlives_its_supervisor(toy, nasty: Path, tmp_path: Path) -> None:
+    request = toy.request(f"{nasty}:Nasty:deed=hang")
+    file = tmp_path / "request.json"
+    file.write_text(request.model_dump_json())
+    store = Store(tmp_path / "store")
+    supervisor = subprocess.Popen(
+        [sys.executable, "-c", SUPERVISOR, str(store.root), str(file)], stdout=subprocess.PIPE, text=True
+    )
+    assert supervisor.stdout is not None
+    trainer = int(supervisor.stdout.readline())
+    deadline = time.monotonic() + 60
+    while not store.is_leased(request.spec.key) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert alive(trainer)
+    os.kill(supervisor.pid, signal.SIGKILL)
+    supervisor.wait()
+    supervisor.stdout.close()
+    deadline = time.monotonic() + 5
+    while alive(trainer) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not alive(trainer)
+    assert not store.is_leased(request.spec.key)
+
+
+def test_an_unknown_device(toy, tmp_path: Path) -> None:
+    with (
+        ProcessExecutor(tmp_path, devices=["cuda:99"]) as executor,
+        pytest.raises(StabbenchError, match="cuda:99 is not there"),
+    ):
+        executor.run(toy.request())
+
+
+def test_names() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'process'"):
+        executors.create("proces", Path())
+
+
+def test_saved_models_load_with_plain_transformers(toy, executor: ProcessExecutor) -> None:
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    request = toy.request(seed=50, save_models=True)
+    assert executor.run(request).kind == "done"
+    folder = executor.store.folder(request.spec.key)
+    AutoModelForSequenceClassification.from_pretrained(folder)
+    AutoTokenizer.from_pretrained(folder)
