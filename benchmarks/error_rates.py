@@ -20,6 +20,7 @@ MARKERS = ("<!-- error rates: begin -->", "<!-- error rates: end -->")
 
 BARS = {
     "B2": ("Regression gate, nothing changed", simulate.no_change),
+    "B2b": ("Regression gate, nothing changed, night after night", simulate.nights),
     "B3": ("Regression gate, something got worse (25 against 25 unless said)", simulate.regressions),
     "B4": ("Regression gate, the candidate is better (25 against 25)", simulate.better),
     "B5": ("Levene's test on all runs, two identical strategies, 25 runs each", simulate.levene_size),

@@ -61,6 +61,22 @@ def no_change(reps: int, generator: np.random.Generator) -> Iterator[Row]:
         yield Row(f"PASS, baselines with failures (least of 3), {n} against {n0}", min(rates[3:]))
 
 
+def nights(reps: int, generator: np.random.Generator) -> Iterator[Row]:
+    """Twenty nightly comparisons of unchanged code with one stored baseline, on fresh seeds each night."""
+    for n0 in (25, 50):
+        alarms, confirmed = [], []
+        for group in BASELINES:
+            b, failed_b = group.draw(generator, reps // 10, n0)
+            a, failed_a = group.draw(generator, 20 * (reps // 10), 25)
+            p = regression_tests(a, np.repeat(b, 20, axis=0), failed_a, np.repeat(failed_b, 20, axis=0))
+            fails = (st.holm(p) <= 0.05).any(axis=1).reshape(-1, 20)
+            alarms.append(fails.any(axis=1).mean())
+            confirmed.append((fails[:, 0::2] & fails[:, 1::2]).mean())
+        yield Row(f"a false FAIL in 20 nights, 25 against {n0} (least of 6)", min(alarms))
+        yield Row(f"a false FAIL in 20 nights, 25 against {n0} (most of 6)", max(alarms))
+        yield Row(f"two false FAILs on fresh seeds, 25 against {n0} (most of 6)", max(confirmed))
+
+
 def worse(group: Group, change: str) -> Group:
     return {
         "mean 3 points lower": replace(group, mean=group.mean - 3),
@@ -152,7 +168,7 @@ def steadier_rates(reps: int, generator: np.random.Generator) -> Iterator[Row]:
 
 def spread_rates(reps: int, generator: np.random.Generator) -> Iterator[Row]:
     flips, plain_flips = [], []
-    for n in (5, 10, 25):
+    for n in (5, 10, 15, 25):
         for ratio in (0.5, 0.7, 0.9, 1.0, 1.25, 1.5, 2.0):
             bounds = st.spread_bounds(generator.normal(67.3, ratio, (reps, n)))
             found = spread_codes(bounds, 1.0)
@@ -166,6 +182,14 @@ def spread_rates(reps: int, generator: np.random.Generator) -> Iterator[Row]:
             yield Row(f"PASS, {at}", passes, most, least=0.98 if (n, ratio) == (25, 0.5) else None)
             yield Row(f"FAIL, {at}", fails, most, least=0.98 if (n, ratio) == (25, 2.0) else None)
             yield Row(f"plain `std < tau` holds, {at}", plain)
+    for shape, x in (
+        ("mildly skewed (gamma 4)", -generator.gamma(4, 0.5, (reps, 25))),
+        ("heavy-tailed (t with 5 degrees of freedom)", generator.standard_t(5, (reps, 25)) / np.sqrt(5 / 3)),
+        ("strongly skewed (gamma 1.5)", -generator.gamma(1.5, 1 / np.sqrt(1.5), (reps, 25))),
+    ):
+        found = spread_codes(st.spread_bounds(x), 1.0)
+        yield Row(f"false PASS, true std = tau, n = 25, {shape}", (found == 1).mean())
+        yield Row(f"false FAIL, true std = tau, n = 25, {shape}", (found == -1).mean(), most=0.06)
     yield Row("PASS in one repeat and FAIL in the next (most of all cases)", max(flips), most=0.01)
     yield Row("the same for the plain `std < tau`", max(plain_flips))
 
@@ -222,6 +246,10 @@ def early_stopping(reps: int, generator: np.random.Generator) -> Iterator[Row]:
         yield Row(f"five looks, true std {ratio} tau: PASS", (found == 1).mean(), most)
         yield Row(f"five looks, true std {ratio} tau: FAIL", (found == -1).mean(), most)
         yield Row(f"five looks, true std {ratio} tau: seeds saved", 1 - seeds.mean() / 25)
+    _, found = st.SequentialSpread(alpha_pass=0.05, alpha_fail=0.05).stops(
+        generator.normal(0, 1, (reps, 25)), 1.0
+    )
+    yield Row("five looks at .05 each, true std = tau: PASS (why the levels are lower)", (found == 1).mean())
     failed, half = generator.random((reps, 50)) < 0.20, st.look_alpha(0.05)
     first = failures_codes(failed[:, :25].sum(axis=1), 25, 0.20, half)
     final = np.where(first != 0, first, failures_codes(failed.sum(axis=1), 50, 0.20, half))

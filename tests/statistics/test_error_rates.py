@@ -1,4 +1,4 @@
-"""The error-rate benchmark: that it can fail, names what it missed, and writes its tables where they belong."""
+"""The error-rate benchmark: that it can fail, names what it missed, and writes only its tables."""
 
 import sys
 from pathlib import Path

@@ -54,8 +54,18 @@ def test_disagreement_is_twice_the_per_point_variance_and_fleiss_observed_agreem
 
 def test_fleiss_kappa_by_the_book():
     """The usual worked example: 14 raters, 10 subjects, 5 classes, kappa .210."""
-    counts = [[0, 0, 0, 0, 14], [0, 2, 6, 4, 2], [0, 0, 3, 5, 6], [0, 3, 9, 2, 0], [2, 2, 8, 1, 1],
-              [7, 7, 0, 0, 0], [3, 2, 6, 3, 0], [2, 5, 3, 2, 2], [6, 5, 2, 1, 0], [0, 2, 2, 3, 7]]  # fmt: skip
+    counts = [
+        [0, 0, 0, 0, 14],
+        [0, 2, 6, 4, 2],
+        [0, 0, 3, 5, 6],
+        [0, 3, 9, 2, 0],
+        [2, 2, 8, 1, 1],
+        [7, 7, 0, 0, 0],
+        [3, 2, 6, 3, 0],
+        [2, 5, 3, 2, 2],
+        [6, 5, 2, 1, 0],
+        [0, 2, 2, 3, 7],
+    ]
     predictions = np.array([np.repeat(np.arange(5), row) for row in counts]).T
     assert st.fleiss_kappa(predictions) == pytest.approx(0.210, abs=5e-4)
 
