@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
 from stabbench import statistics
+from stabbench.comparison import check_comparable, differences, listed
 from stabbench.errors import StabbenchError
-from stabbench.runs import Checkpoint, ErrorNote, RunRecord, Score
+from stabbench.failed import is_collapsed, is_failed, judged_score
+from stabbench.gates import Verdict, collapse_gate, is_certain_to_fail, stopped_failures
+from stabbench.runs import Checkpoint, ErrorNote, RunRecord
 from stabbench.statistics import Evidence, Outcome, Sample
+
+__all__ = ["Incomplete", "Stability", "Verdict", "is_failed"]
 
 Scope = Literal["success", "all"]
 
@@ -21,40 +26,13 @@ class Incomplete(StabbenchError):
     """A group lacks runs, so no gate may judge it."""
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What a gate says. It is true only when it is PASS, so ``assert stability.few_failures(0.2)`` works."""
-
-    evidence: Evidence
-
-    @property
-    def outcome(self) -> Outcome:
-        """PASS, FAIL or INCONCLUSIVE."""
-        return self.evidence.outcome
-
-    @property
-    def summary(self) -> str:
-        """One line: outcome, gate, the numbers, and how many seeds would decide an INCONCLUSIVE one."""
-        text = f"{self.outcome} {self.evidence.gate}: {self.evidence.reason}"
-        if self.outcome is Outcome.INCONCLUSIVE and self.evidence.seeds_needed is not None:
-            text += f" (about {self.evidence.seeds_needed} seeds in all would decide)"
-        return text
-
-    def __bool__(self) -> bool:
-        return self.outcome is Outcome.PASS
-
-    def __repr__(self) -> str:
-        return f"<{self.summary}>"
-
-
 @dataclass
 class Stability:
     """The sample of one task, model and strategy over seeds.
 
-    A run counts as failed when it is not better than the best constant classifier on the same dev
-    labels, in integer counts (Mosbach et al., 2021, section 3, footnote; statistics in `docs/statistics.md`),
-    or when its loss became NaN or infinite. No run is ever dropped silently: while one is missing or
-    errored, every score and every gate raises ``Incomplete``.
+    No run is ever dropped silently: while one is missing or errored, every score and every gate raises
+    ``Incomplete``. A diverged run scores as the constant classifier. ``docs/statistics.md`` says what each
+    gate promises.
 
     Attributes:
         task: name of the task.
@@ -65,6 +43,12 @@ class Stability:
         errored: why runs errored, by seed.
         checkpoint: whether the last or the best checkpoint of each run is judged.
         verdicts: every verdict that was asked for, in order.
+        stopped_early: whether the missing seeds were left out because a verdict was certain without them;
+            then ``few_failures`` alone may judge.
+        more: computes more seeds and returns the larger sample. With it a gate has two looks, each at half
+            its alpha (Bonferroni): at the planned seeds and, if these are INCONCLUSIVE, at all of them.
+        looks: how many looks a gate has in all.
+        judged: the sample of the last look: this one, or the larger one.
     """
 
     task: str
@@ -75,6 +59,13 @@ class Stability:
     errored: Mapping[int, ErrorNote] = field(default_factory=dict)
     checkpoint: Checkpoint = "last"
     verdicts: list[Verdict] = field(default_factory=list)
+    stopped_early: bool = False
+    more: Callable[[], Stability] | None = field(default=None, repr=False)
+    looks: int = 1
+    judged: Stability = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self.judged = self
 
     @classmethod
     def from_records(
@@ -94,7 +85,7 @@ class Stability:
             StabbenchError: when there are none, a seed comes twice, or they are of several groups.
         """
         found = sorted(records, key=lambda record: record.seed)
-        groups = {(r.task, r.model, r.strategy, r.group) for r in found}
+        groups = {record.group for record in found}
         if len(groups) != 1:
             raise StabbenchError(
                 f"{len(found)} records of {len(groups)} groups are no sample.", "select one group's records."
@@ -105,6 +96,9 @@ class Stability:
         first = found[0]
         seeds = tuple(by_seed) if planned_seeds is None else tuple(planned_seeds)
         return cls(first.task, first.model, first.strategy, seeds, by_seed, checkpoint=checkpoint)
+
+    def __str__(self) -> str:
+        return f"{self.strategy}-{self.task}-{self.model}"
 
     @property
     def planned(self) -> int:
@@ -126,6 +120,11 @@ class Stability:
         """Whether every planned run has a record."""
         return not self.missing_seeds
 
+    @property
+    def runs(self) -> list[RunRecord]:
+        """The finished runs in the order of the planned seeds."""
+        return [self.records[seed] for seed in self.planned_seeds if seed in self.records]
+
     def check_complete(self) -> None:
         """Raise ``Incomplete`` unless every planned run has a record."""
         if self.complete:
@@ -135,12 +134,9 @@ class Stability:
             parts.append(f"seed {seed} errored ({note.kind}): {note.message.splitlines()[0]}")
         never = [str(seed) for seed in self.missing_seeds if seed not in self.errored]
         if never:
-            parts.append(f"not run: seed {', '.join(never)}")
+            why = " (stopped early, since few_failures was certain)" if self.stopped_early else ""
+            parts.append(f"not run{why}: seed {', '.join(never)}")
         raise Incomplete("\n  ".join(parts), "run them (the same command again computes what is missing).")
-
-    def score_of(self, record: RunRecord) -> Score:
-        """Return the score that is judged: the last or the best checkpoint's."""
-        return record.last if self.checkpoint == "last" else record.best
 
     @cached_property
     def sample(self) -> Sample:
@@ -150,11 +146,10 @@ class Stability:
             Incomplete: when a planned run has no record.
         """
         self.check_complete()
-        runs = [self.records[seed] for seed in self.planned_seeds]
         return Sample.of(
-            [self.score_of(run).value for run in runs],
-            [is_failed(run, self.checkpoint) for run in runs],
-            [run.seed for run in runs],
+            [judged_score(run, self.checkpoint).value for run in self.runs],
+            [is_failed(run, self.checkpoint) for run in self.runs],
+            list(self.planned_seeds),
         )
 
     @property
@@ -165,7 +160,7 @@ class Stability:
     @property
     def failed(self) -> int:
         """Number of failed runs among the finished ones."""
-        return sum(is_failed(record, self.checkpoint) for record in self.records.values())
+        return len(self.failed_seeds)
 
     @property
     def failed_seeds(self) -> tuple[int, ...]:
@@ -178,15 +173,20 @@ class Stability:
         return float(self.sample.scores.mean())
 
     @property
+    def median(self) -> float:
+        """Median score of all runs."""
+        return float(np.median(self.sample.scores))
+
+    @property
     def std(self) -> float:
         """Standard deviation of all runs (ddof = 1); NaN with fewer than two."""
-        return float(np.std(self.sample.scores, ddof=1)) if self.sample.n > 1 else float("nan")
+        return statistics.std(self.sample.scores) if self.sample.n > 1 else float("nan")
 
     @property
     def std_of_successes(self) -> float:
         """Standard deviation of the runs that did not fail (ddof = 1); NaN with fewer than two."""
         found = self.sample.successes
-        return float(np.std(found, ddof=1)) if len(found) > 1 else float("nan")
+        return statistics.std(found) if len(found) > 1 else float("nan")
 
     @property
     def max(self) -> float:
@@ -199,7 +199,7 @@ class Stability:
 
     def few_failures(self, at_most: float, alpha: float = 0.05) -> Verdict:
         """Judge whether at most a share of all seeds fails (exact binomial bounds, each at alpha)."""
-        return self._judge(statistics.failures_gate(self.sample, at_most, alpha))
+        return self._judge(alpha, lambda s, level: s._failures(at_most, level))
 
     def close_scores(self, within: float, alpha: float = 0.05, scope: Scope = "success") -> Verdict:
         """Judge whether the standard deviation of the scores is at most ``within``, in their units.
@@ -211,74 +211,104 @@ class Stability:
                 latter passes only when ``few_failures`` has passed before.
         """
         failures = next((v.evidence for v in self.verdicts if v.evidence.gate == "failures"), None)
-        return self._judge(statistics.spread_gate(self.sample, within, alpha, scope, failures))
+        return self._judge(
+            alpha, lambda s, level: statistics.spread_gate(s.sample, within, level, scope, failures)
+        )
 
     def good_mean(self, at_least: float, alpha: float = 0.05, scope: Scope = "success") -> Verdict:
         """Judge whether the mean score is at least ``at_least`` (one-sided t bounds, each at alpha)."""
-        return self._judge(statistics.mean_gate(self.sample, at_least, alpha, scope))
+        return self._judge(alpha, lambda s, level: statistics.mean_gate(s.sample, at_least, level, scope))
+
+    def few_collapses(self, at_most: float, alpha: float = 0.05) -> Verdict:
+        """Judge whether at most a share of all seeds collapses, be they failed runs by their score or not.
+
+        A run collapsed when it predicts one class for nearly the whole dev set, or when its training loss
+        stayed at the entropy of the labels; a failed run counts too. A run whose record has neither
+        predictions nor losses might have collapsed, so it stands in the way of PASS but not of FAIL.
+        """
+        return self._judge(alpha, lambda s, level: s._collapses(at_most, level))
 
     def steadier_than(self, other: Stability, alpha: float = 0.05) -> Verdict:
-        """Judge whether this strategy is steadier than another: failures and spread of the successes."""
-        return self._judge(statistics.steadier_gate(self.sample, other.sample, alpha))
+        """Judge whether this strategy is steadier than another: failures and spread of the successes.
 
-    def no_regression(self, baseline: Sample, alpha: float = 0.05, drop: float | None = None) -> Verdict:
-        """Judge whether this sample is no worse than a baseline's in failures, spread and mean."""
-        return self._judge(statistics.regression_gate(self.sample, baseline, alpha, drop))
-
-    def no_collapse(self, share: float = 0.95, at_most: float = 0.2, alpha: float = 0.05) -> Verdict:
-        """Judge whether few runs collapsed, be they failed runs by their score or not.
-
-        A run is collapsed when it predicts one class for at least ``share`` of the dev set, or when its
-        training loss stayed within 1 % of the label entropy.
+        Raises:
+            StabbenchError: when the two were not scored on the same data with the same metric.
         """
         self.check_complete()
-        runs = [self.records[seed] for seed in self.planned_seeds]
-        collapsed = [is_failed(r, self.checkpoint) or is_collapsed(r, share, self.checkpoint) for r in runs]
-        sample = Sample.of(self.sample.scores, collapsed, self.sample.seeds)
-        evidence = statistics.failures_gate(sample, at_most, alpha)
-        reason = evidence.reason.replace("failed", "collapsed").replace("failure", "collapse")
-        return self._judge(
-            Evidence(
-                **{**vars(evidence), "gate": "collapse", "reason": reason, "statistic": "collapsed runs"}
-            )
-        )
+        other.check_complete()
+        check_comparable(self.runs, other.runs, model=False)
+        same = self.model == other.model
+        names = (self.strategy, other.strategy) if same else (str(self), str(other))
 
-    def _judge(self, evidence: Evidence) -> Verdict:
-        verdict = Verdict(evidence)
-        self.verdicts.append(verdict)
-        return verdict
+        def gate(mine: Stability, level: float) -> Evidence:
+            theirs = other.more() if mine is not self and other.more else other
+            return statistics.steadier_gate(mine.sample, theirs.sample, level, names)
+
+        return self._judge(alpha, gate)
+
+    def no_regression(self, baseline: Stability, drop: float | None = None, alpha: float = 0.05) -> Verdict:
+        """Judge whether this sample is no worse than a baseline's in failures, spread and mean.
+
+        Another recipe or strategy source is what a regression is made of: it is judged, and the evidence
+        names what differs.
+
+        Args:
+            baseline: the stored sample, of 25 runs or more (``stabbench.baselines``).
+            drop: a drop of the mean that would be acceptable, in the units of the scores; default: the
+                baseline's standard deviation.
+            alpha: level of a false FAIL.
+
+        Raises:
+            StabbenchError: when task data, split, metric or model differ; it names the fields.
+        """
+        self.check_complete()
+        check_comparable(self.runs, baseline.runs)
+        changed = listed(differences(baseline.runs, self.runs)) or "nothing"
+
+        def gate(mine: Stability, level: float) -> Evidence:
+            found = statistics.regression_gate(mine.sample, baseline.sample, level, drop)
+            reason = f"{found.reason}; changed since the baseline: {changed}"
+            return replace(found, reason=reason, details={**found.details, "changed": changed})
+
+        return self._judge(alpha, gate)
+
+    def is_certain_to_fail(self, at_most: float, alpha: float = 0.05) -> bool:
+        """Return whether ``few_failures`` must FAIL whatever the seeds give that have not run yet."""
+        level = statistics.look_alpha(alpha, self.looks)
+        return is_certain_to_fail(self._failed_flags(), self.planned, at_most, level)
 
     @property
     def verdict(self) -> Outcome:
         """The verdict of all gates so far: FAIL if any, PASS if all, else INCONCLUSIVE."""
         return statistics.overall(verdict.outcome for verdict in self.verdicts)
 
+    def _judge(self, alpha: float, gate: Callable[[Stability, float], Evidence]) -> Verdict:
+        level, look = statistics.look_alpha(alpha, self.looks), 1
+        evidence = gate(self, level)
+        if evidence.outcome is Outcome.INCONCLUSIVE and self.more is not None:
+            self.judged, look = self.more(), 2
+            evidence = gate(self.judged, level)
+        if self.looks > 1:
+            reason = f"{evidence.reason} (look {look} of {self.looks}, each at alpha {level:g})"
+            evidence = replace(evidence, reason=reason, details={**evidence.details, "look": look})
+        verdict = Verdict(evidence)
+        self.verdicts.append(verdict)
+        return verdict
 
-def is_failed(record: RunRecord, checkpoint: Checkpoint = "last") -> bool:
-    """Return whether a run failed: not better than the constant classifier, in integers where known."""
-    if record.status == "diverged":
-        return True
-    score = record.last if checkpoint == "last" else record.best
-    if score.confusion is None:
-        return bool(statistics.failed_by_score(score.value, record.constant))
-    counts = np.asarray(score.confusion)
-    if record.metric == "accuracy":
-        return bool(statistics.failed_by_accuracy(int(counts.trace()), int(counts.sum(axis=1).max())))
-    if len(counts) == 2:
-        (tn, fp), (fn, tp) = score.confusion
-        if record.metric == "f1":
-            return bool(statistics.failed_by_f1(tp, fp, fn, int(counts.sum())))
-        return bool(statistics.failed_by_matthews(tp, tn, fp, fn))
-    return bool(statistics.failed_by_score(score.value, record.constant))
+    def _failures(self, at_most: float, alpha: float) -> Evidence:
+        if self.stopped_early and not self.errored:
+            evidence = stopped_failures(self._failed_flags(), self.planned, at_most, alpha)
+            if evidence is not None:
+                return evidence
+        return statistics.failures_gate(self.sample, at_most, alpha)
 
+    def _collapses(self, at_most: float, alpha: float) -> Evidence:
+        sample = self.sample
+        flags = [
+            True if failed else is_collapsed(run, self.checkpoint)
+            for run, failed in zip(self.runs, sample.failed, strict=True)
+        ]
+        return collapse_gate(sample, flags, at_most, alpha)
 
-def is_collapsed(record: RunRecord, share: float, checkpoint: Checkpoint = "last") -> bool:
-    """Return whether a run predicts one class almost always or learned only the labels' shares."""
-    score = record.last if checkpoint == "last" else record.best
-    if score.confusion is not None:
-        predicted = np.asarray(score.confusion).sum(axis=0)
-        if predicted.max() >= share * predicted.sum():
-            return True
-    if record.train_loss is None or record.label_entropy is None:
-        return False
-    return record.train_loss >= 0.99 * record.label_entropy
+    def _failed_flags(self) -> list[bool]:
+        return [is_failed(run, self.checkpoint) for run in self.runs]

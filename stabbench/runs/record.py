@@ -74,6 +74,7 @@ class RunRecord(Frozen):
         environment: device kind, threads, library versions, attention backend, determinism flags.
         arrays: SHA-256 of the arrays' file, if there is one.
         imported_from: where an imported score came from.
+        rounded_to: step to which an imported score was rounded (1e-4 for 0.5271); 0 for a measured one.
     """
 
     format: int = FORMAT_VERSION
@@ -102,6 +103,7 @@ class RunRecord(Frozen):
     environment: dict[str, str | int | float | bool | None] = {}
     arrays: str | None = None
     imported_from: str | None = None
+    rounded_to: float = Field(default=0.0, ge=0)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -49,22 +49,30 @@ def steadier_codes(tests: SteadierTests, alpha: float = 0.05) -> NDArray[np.int8
     return codes(claims[0] & ~hints[1], claims[1] & ~hints[0])
 
 
-def steadier_gate(a: Sample, b: Sample, alpha: float = 0.05) -> Evidence:
+def steadier_gate(
+    a: Sample, b: Sample, alpha: float = 0.05, names: tuple[str, str] = ("A", "B")
+) -> Evidence:
     """Is A steadier than B? PASS: A, at level alpha. FAIL: B is. INCONCLUSIVE: neither, or each in one part.
 
     The paper's test on all runs is in the details (`raw_w`, `raw_p`, both centres), never in the verdict.
+
+    Args:
+        a: the sample that is claimed to be steadier.
+        b: the sample that it is compared with.
+        alpha: level of each side.
+        names: what the reason calls them.
 
     Raises:
         StabbenchError: alpha is not between 0 and 1.
     """
     check_probability("alpha", alpha)
     name, statistic = "steadier", "std of the successes, A / B"
-    for side, sample in (("A", a), ("B", b)):
+    for side, sample in zip(names, (a, b), strict=True):
         if sample.unusable:
             return Evidence(name, Outcome.INCONCLUSIVE, f"{side}: {sample.unusable}", statistic)
     tests = steadier_tests(a.scores, b.scores, a.failed, b.failed)
     outcome = outcome_of(steadier_codes(tests, alpha))
-    winner, loser = ("B", "A") if outcome is Outcome.FAIL else ("A", "B")
+    winner, loser = reversed(names) if outcome is Outcome.FAIL else names
     reason = {
         Outcome.PASS: f"{winner} is steadier than {loser}",
         Outcome.FAIL: f"{winner} is steadier than {loser}",

@@ -1,0 +1,23 @@
+"""``stabbench import FILE``: scores from elsewhere into a store."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from stabbench.imports import import_scores
+from stabbench.runs import Store
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("file", type=Path, nargs="+", help="CSV or JSON, a row a run; see docs/baselines.md")
+    parser.add_argument("--store", type=Path, default=Path(".stabbench"), help="default: .stabbench")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Import the files."""
+    for path in arguments.file:
+        new = import_scores(path, Store(arguments.store))
+        print(f"{path}: {new} new runs in {arguments.store}")
+    return 0

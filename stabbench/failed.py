@@ -1,0 +1,67 @@
+"""Rules on one record: did the run fail, did it collapse?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stabbench import statistics
+from stabbench.runs import Checkpoint, RunRecord, Score
+
+COLLAPSED_SHARE = 0.98
+"""From this share of one predicted class on, a run counts as collapsed."""
+
+
+def judged_score(record: RunRecord, checkpoint: Checkpoint = "last") -> Score:
+    """Return the score that is judged: the last or the best checkpoint's; a diverged run's is the constant's.
+
+    A diverged run ended without a usable model, so its best checkpoint does not count either.
+    """
+    score = record.last if checkpoint == "last" else record.best
+    return Score(value=record.constant, step=score.step) if record.status == "diverged" else score
+
+
+def is_failed(record: RunRecord, checkpoint: Checkpoint = "last") -> bool:
+    """Return whether a run failed: not better than the best constant classifier on the same dev labels.
+
+    Counts are compared as integers where they are known; an accuracy without them is turned back into a
+    count; any other score is compared with half of the step to which it was rounded as slack. A run whose
+    loss became NaN or infinite failed (Mosbach et al., 2021, section 3, after Dodge et al., 2020).
+    """
+    if record.status == "diverged":
+        return True
+    score = judged_score(record, checkpoint)
+    counts = None if score.confusion is None else np.asarray(score.confusion)
+    if record.metric == "accuracy":
+        if counts is not None:
+            return bool(statistics.failed_by_accuracy(int(counts.trace()), int(counts.sum(axis=1).max())))
+        n_majority = round(record.constant * record.n_dev)
+        return bool(statistics.failed_by_rounded_accuracy(score.value, n_majority, record.n_dev))
+    if counts is not None and len(counts) == 2:
+        (tn, fp), (fn, tp) = counts.tolist()
+        if record.metric == "f1":
+            return bool(statistics.failed_by_f1(tp, fp, fn, record.n_dev))
+        if record.metric == "matthews":
+            return bool(statistics.failed_by_matthews(tp, tn, fp, fn))
+    return bool(statistics.failed_by_score(score.value, record.constant, record.rounded_to))
+
+
+def is_collapsed(record: RunRecord, checkpoint: Checkpoint = "last") -> bool | None:
+    """Return whether a run learned nothing, whatever its score says; ``None`` when the record cannot tell.
+
+    One class is predicted for nearly the whole dev set, or the training loss stayed at the entropy of the
+    labels (the paper's trivial loss, -ln 1/2 for two equally frequent labels).
+    """
+    score = judged_score(record, checkpoint)
+    known = False
+    if record.status == "diverged":
+        return True
+    if score.confusion is not None:
+        predicted = np.asarray(score.confusion).sum(axis=0)
+        if predicted.max() >= COLLAPSED_SHARE * predicted.sum():
+            return True
+        known = True
+    if record.train_loss is not None and record.label_entropy is not None:
+        if statistics.stuck_at_entropy(record.train_loss, record.label_entropy):
+            return True
+        known = True
+    return False if known else None

@@ -1,0 +1,104 @@
+"""Verdicts, and the evidence of gates that look at more of a run than its score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from stabbench import statistics
+from stabbench.statistics import Evidence, Outcome, Sample
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a gate says. It is true only when it is PASS, so ``assert stability.few_failures(0.2)`` works."""
+
+    evidence: Evidence
+
+    @property
+    def outcome(self) -> Outcome:
+        """PASS, FAIL or INCONCLUSIVE."""
+        return self.evidence.outcome
+
+    @property
+    def summary(self) -> str:
+        """One line: outcome, gate, the numbers, and how many seeds would decide an INCONCLUSIVE one."""
+        text = f"{self.outcome} {self.evidence.gate}: {self.evidence.reason}"
+        if self.outcome is Outcome.INCONCLUSIVE and self.evidence.seeds_needed is not None:
+            text += f" (about {self.evidence.seeds_needed} seeds in all would decide)"
+        return text
+
+    def __bool__(self) -> bool:
+        return self.outcome is Outcome.PASS
+
+    def __repr__(self) -> str:
+        return f"<{self.summary}>"
+
+
+def is_certain_to_fail(failed: Sequence[bool], planned: int, at_most: float, alpha: float = 0.05) -> bool:
+    """Return whether the failures gate over ``planned`` runs must FAIL, whatever the missing ones give.
+
+    Deterministic curtailment: more runs can only add failures, so the verdict is that of the whole grid, in
+    any order of the seeds and at no cost in error rate.
+
+    Args:
+        failed: whether each finished run failed.
+        planned: number of runs of the whole grid.
+        at_most: the gate's allowance.
+        alpha: the gate's level.
+    """
+    rule = statistics.failures_rule(planned, at_most, alpha)
+    stop = statistics.failures_stop(failed, rule)
+    return stop is not None and stop.outcome is Outcome.FAIL
+
+
+def stopped_failures(failed: Sequence[bool], planned: int, at_most: float, alpha: float) -> Evidence | None:
+    """Return the evidence of a failures gate whose grid was stopped, or ``None`` if it is not certain.
+
+    There are no bounds: the counts of a grid that was stopped because of them are biased.
+    """
+    if not is_certain_to_fail(failed, planned, at_most, alpha):
+        return None
+    k, n = sum(failed), len(failed)
+    enough = statistics.failures_limits(planned, at_most, alpha)[1]
+    reason = (
+        f"{k} of the first {n} runs failed, {enough} of {planned} are enough to exceed {at_most:.1%}: "
+        f"stopped early, {planned - n} seeds not run"
+    )
+    details = {
+        "n": n,
+        "failed": k,
+        "planned": planned,
+        "p0": at_most,
+        "alpha": alpha,
+        "fail_if_at_least": enough,
+        "stopped_early": True,
+    }
+    return Evidence("failures", Outcome.FAIL, reason, "share of failed runs", details=details)
+
+
+def collapse_gate(
+    sample: Sample, collapsed: Sequence[bool | None], at_most: float, alpha: float = 0.05
+) -> Evidence:
+    """Do at most a share of all seeds collapse? Bounds as for failed runs.
+
+    Args:
+        sample: the runs.
+        collapsed: whether each run collapsed or failed; ``None`` where its record cannot tell, which stands
+            in the way of PASS (it might have) and of FAIL (it might not).
+        at_most: the allowance.
+        alpha: level of each side.
+    """
+
+    def judge(unknown: bool) -> Evidence:
+        flags = [unknown if flag is None else flag for flag in collapsed]
+        return statistics.failures_gate(Sample.of(sample.scores, flags, sample.seeds), at_most, alpha)
+
+    best, worst = judge(unknown=False), judge(unknown=True)
+    evidence = best if best.outcome is Outcome.FAIL else worst
+    reason = evidence.reason.replace("failed", "collapsed").replace("failure", "collapse")
+    unknown = sum(flag is None for flag in collapsed)
+    if unknown and best.outcome is not worst.outcome and evidence is worst:
+        evidence = replace(worst, outcome=Outcome.INCONCLUSIVE, seeds_needed=None)
+        reason = f"{unknown} of {sample.n} records have neither predictions nor training losses"
+    return replace(evidence, gate="collapses", reason=reason, statistic="share of collapsed runs")
