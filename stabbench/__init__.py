@@ -1,8 +1,22 @@
 """stabbench: pytest for fine-tuning stability."""
 
+from typing import TYPE_CHECKING, Any
+
 from stabbench.errors import StabbenchError
 from stabbench.spec import Recipe, RunSpec
 from stabbench.suite import Suite
 
-__all__ = ["Recipe", "RunSpec", "StabbenchError", "Suite"]
+if TYPE_CHECKING:
+    from stabbench.analysis import load
+
+__all__ = ["Recipe", "RunSpec", "StabbenchError", "Suite", "load"]
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """Import ``load`` when it is asked for: collection needs no arrays."""
+    if name == "load":
+        from stabbench.analysis import load
+
+        return load
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from stabbench.errors import StoreError
 from stabbench.runs import Checkpoint, RunRecord, Store
+from stabbench.spec import Seeds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,15 +30,16 @@ class Runs:
     problems: tuple[str, ...] = ()
 
     def groups(self, checkpoint: Checkpoint = "last") -> list[Stability]:
-        """Return one sample per group, by task, model and strategy; same-seed replicates are left out.
+        """Return one sample per group, by task, model and strategy.
 
-        A store does not know what was planned, so each sample counts the runs that are there.
+        A store does not know what was planned, so each sample counts the runs that are there. Same-seed
+        replicates, and runs whose random streams have seeds of their own, are not part of a plain sample.
         """
         from stabbench.stability import Stability
 
         found: dict[str, list[RunRecord]] = {}
         for record in self.records:
-            if record.replicate == 0:
+            if record.replicate == 0 and (record.spec is None or record.spec.seeds == Seeds.all(record.seed)):
                 found.setdefault(record.group, []).append(record)
         ordered = sorted(found.values(), key=lambda group: _order(group[0]))
         return [Stability.from_records(group, checkpoint=checkpoint) for group in ordered]

@@ -164,7 +164,8 @@ def read_scores(path: Path) -> list[RunRecord]:
         try:
             record = _record(Row.model_validate(fields), source)
         except ValidationError as error:
-            first = error.errors()[0]
+            found = error.errors()
+            first = next((e for e in found if e["type"] == "extra_forbidden"), found[0])
             column = ".".join(map(str, first["loc"]))
             unknown = first["type"] == "extra_forbidden"
             action = suggest(column, Row.model_fields) if unknown else "mend the row."

@@ -262,7 +262,8 @@ class Stability:
             StabbenchError: when task data, split, metric or model differ; it names the fields.
         """
         self.check_complete()
-        check_comparable(self.runs, baseline.runs)
+        baseline.check_complete()
+        check_comparable(baseline.runs, self.runs)
         changed = listed(differences(baseline.runs, self.runs)) or "nothing"
 
         def gate(mine: Stability, level: float) -> Evidence:

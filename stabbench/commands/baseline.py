@@ -1,0 +1,123 @@
+"""``stabbench baseline``: save runs of a store as a committed baseline, list it, put it back into a store."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from tabulate import tabulate
+
+from stabbench.analysis import Runs, load
+from stabbench.baselines import FOLDER, SUFFIX, baseline_names, baseline_path, read_baseline, write_baseline
+from stabbench.comparison import differences, listed
+from stabbench.errors import StabbenchError
+from stabbench.runs import Store
+from stabbench.stability import Stability
+
+ENOUGH = 25
+"""Runs that the regression gate needs in a baseline's group."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    actions = parser.add_subparsers(dest="action", required=True)
+    save = actions.add_parser("save", help="write groups of a store to baselines/NAME.jsonl")
+    save.add_argument("name", help="name of the baseline")
+    save.add_argument("--task", action="append", help="only this task; repeatable")
+    save.add_argument("--model", action="append", help="only this model; repeatable")
+    save.add_argument("--strategy", action="append", help="only the strategy of this label; repeatable")
+    save.add_argument("--group", action="append", help="only the group whose digest begins so; repeatable")
+    save.add_argument("--replace", action="store_true", help="replace a baseline and print what changed")
+    show = actions.add_parser("show", help="list the groups of a baseline, or all baselines")
+    show.add_argument("name", nargs="?", help="name of the baseline")
+    restore = actions.add_parser("restore", help="put a baseline's runs into a store, for --stab-replay")
+    restore.add_argument("name", help="name of the baseline")
+    for action in (save, restore):
+        action.add_argument("--store", type=Path, default=Path(".stabbench"), help="default: .stabbench")
+    for action in (save, show, restore):
+        action.add_argument("--folder", type=Path, default=FOLDER, help="default: baselines")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what the action says."""
+    if arguments.action == "save":
+        _save(arguments)
+    elif arguments.action == "restore":
+        runs = read_baseline(baseline_path(arguments.name, arguments.folder))
+        store = Store(arguments.store)
+        store.check_writable()
+        known = set(store.keys())
+        new = [record for record in runs.records if record.key not in known]
+        for record in new:
+            store.write(record)
+        print(f"{len(new)} runs written to {store.root}, {len(runs.records) - len(new)} were there already")
+    elif arguments.name is None:
+        print("\n".join(baseline_names(arguments.folder)) or f"no baseline in {arguments.folder}")
+    else:
+        print(_table(read_baseline(baseline_path(arguments.name, arguments.folder)).groups()))
+    return 0
+
+
+def _save(arguments: argparse.Namespace) -> None:
+    path = arguments.folder / f"{arguments.name}{SUFFIX}"
+    if path.exists() and not arguments.replace:
+        raise StabbenchError(f"{path} exists.", "choose another name, or say --replace.")
+    found = load(arguments.store)
+    for problem in found.problems:
+        print(f"left out: {problem}")
+    wanted = [group for group in found.groups() if _is_wanted(group, arguments)]
+    before = read_baseline(path) if path.exists() else Runs(())
+    write_baseline(path, wanted)
+    print(_table(wanted))
+    for group in wanted:
+        if group.finished < ENOUGH:
+            print(f"{group}: {group.finished} runs; the regression gate needs {ENOUGH}")
+    if arguments.replace:
+        print("\n".join(changes(before, read_baseline(path))) or "no run changed")
+    print(f"written to {path}")
+
+
+def _is_wanted(group: Stability, arguments: argparse.Namespace) -> bool:
+    digest = group.runs[0].group
+    return (
+        (not arguments.task or group.task in arguments.task)
+        and (not arguments.model or group.model in arguments.model)
+        and (not arguments.strategy or group.strategy in arguments.strategy)
+        and (not arguments.group or any(digest.startswith(prefix) for prefix in arguments.group))
+    )
+
+
+def changes(before: Runs, after: Runs) -> list[str]:
+    """Return a line for each group that came, went or changed from one baseline to another."""
+    old = {str(group): group for group in before.groups()}
+    new = {str(group): group for group in after.groups()}
+    lines = [f"gone: {name}" for name in old if name not in new]
+    lines += [f"new: {name}" for name in new if name not in old]
+    for name in old.keys() & new.keys():
+        scores = [{run.seed: run.last.value for run in group.runs} for group in (old[name], new[name])]
+        moved = sum(
+            scores[0].get(seed) != scores[1].get(seed) for seed in scores[0].keys() | scores[1].keys()
+        )
+        method = listed(differences(old[name].runs, new[name].runs))
+        if moved or method:
+            lines.append(f"changed: {name}: {moved} seeds; {method or 'same method'}")
+    return sorted(lines)
+
+
+def _table(groups: list[Stability]) -> str:
+    rows = [
+        [
+            group.strategy,
+            group.task,
+            group.model,
+            group.finished,
+            f"{group.failed}/{group.finished}",
+            f"{100 * group.mean:.1f}",
+            f"{100 * group.std:.1f}",
+            f"{100 * group.max:.1f}",
+            group.runs[0].group[:12],
+        ]
+        for group in groups
+    ]
+    headers = ["strategy", "task", "model", "n", "failed", "mean", "std", "max", "group"]
+    return tabulate(rows, headers=headers, disable_numparse=True)

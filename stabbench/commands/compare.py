@@ -1,0 +1,114 @@
+"""``stabbench compare A B``: is B steadier than A, is it worse than A, and what was changed between them?"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from tabulate import tabulate
+
+from stabbench.analysis import Runs, load
+from stabbench.baselines import FOLDER, SUFFIX, baseline_names, baseline_path, read_baseline
+from stabbench.comparison import check_comparable, differences
+from stabbench.errors import StabbenchError, UnknownNameError
+from stabbench.registry import suggest
+from stabbench.stability import Stability
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    place = "a baseline, a store's folder, or a group's digest, perhaps with :STRATEGY behind it"
+    parser.add_argument("a", help=f"the reference: {place}")
+    parser.add_argument("b", help="what is compared with it, named likewise")
+    parser.add_argument("--store", type=Path, default=Path(".stabbench"), help="default: .stabbench")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="of baselines; default: baselines")
+    parser.add_argument("--checkpoint", choices=("last", "best"), default="last", help="default: last")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the comparison of every pair of groups on one task and model."""
+    sides = [_groups(text, arguments) for text in (arguments.a, arguments.b)]
+    pairs = _pairs(*sides)
+    if not pairs:
+        names = [", ".join(map(str, side)) or "nothing" for side in sides]
+        raise StabbenchError(
+            f"{arguments.a} and {arguments.b} have no task and model in common: {names[0]}; {names[1]}.",
+            "name two sources of the same task and model.",
+        )
+    print("\n\n".join(compare(a, b) for a, b in pairs))
+    paired = {id(group) for pair in pairs for group in pair}
+    for text, side in zip((arguments.a, arguments.b), sides, strict=True):
+        alone = [str(group) for group in side if id(group) not in paired]
+        if alone:
+            print(f"\nonly in {text}: {', '.join(alone)}")
+    return 0
+
+
+def compare(a: Stability, b: Stability) -> str:
+    """Return the comparison of a reference A and a candidate B, as text.
+
+    Raises:
+        NotComparable: when data, split, metric or model differ.
+    """
+    check_comparable(a.runs, b.runs)
+    one, two = ("A", "B") if a.strategy == b.strategy else (f"A {a.strategy}", f"B {b.strategy}")
+    headers = ["", "n", "failed", "mean", "std", "std of successes", "max"]
+    table = tabulate([_row(one, a), _row(two, b)], headers=headers, disable_numparse=True)
+    a, b = replace(a, strategy=one), replace(b, strategy=two)
+    steadier, regression = b.steadier_than(a), b.no_regression(a)
+    changed = differences(a.runs, b.runs)
+    lines = [
+        f"{a.task}, {a.model}",
+        table,
+        f"B steadier than A?      {steadier.summary}",
+        f"B no worse than A?      {regression.summary.partition('; changed since')[0]}",
+        *(f"changed                 {name}: {old} -> {new}" for name, (old, new) in changed.items()),
+    ]
+    return "\n".join(lines)
+
+
+def _row(name: str, group: Stability) -> list[str]:
+    scores = (group.mean, group.std, group.std_of_successes, group.max)
+    cells = [f"{100 * score:.2f}" for score in scores]
+    return [name, str(group.finished), f"{group.failed}/{group.finished}", *cells]
+
+
+def _groups(text: str, arguments: argparse.Namespace) -> list[Stability]:
+    source, _, strategy = text.partition(":")
+    runs = _runs(source, arguments)
+    groups = runs.groups(arguments.checkpoint)
+    chosen = [group for group in groups if not strategy or group.strategy == strategy]
+    if not chosen:
+        raise UnknownNameError(
+            f"{source} has no strategy {strategy!r}.", suggest(strategy, {group.strategy for group in groups})
+        )
+    return chosen
+
+
+def _runs(source: str, arguments: argparse.Namespace) -> Runs:
+    if (Path(source) / "runs").is_dir():
+        return load(source)
+    if source.endswith(SUFFIX) or source in baseline_names(arguments.folder):
+        return read_baseline(baseline_path(source, arguments.folder))
+    if (arguments.store / "runs").is_dir():
+        found = load(arguments.store).records
+        group = tuple(record for record in found if record.group.startswith(source))
+        if len({record.group for record in group}) == 1:
+            return Runs(group)
+    raise UnknownNameError(
+        f"{source!r} is no baseline, no store, and no group of {arguments.store}.",
+        suggest(source, baseline_names(arguments.folder)),
+    )
+
+
+def _pairs(first: list[Stability], second: list[Stability]) -> list[tuple[Stability, Stability]]:
+    """Pair groups of one task and model: by strategy where a side has several, else whatever they are."""
+    found = []
+    for a in first:
+        rivals = [b for b in second if (b.task, b.model) == (a.task, a.model)]
+        peers = [b for b in first if (b.task, b.model) == (a.task, a.model)]
+        if len(rivals) > 1 or len(peers) > 1:
+            rivals = [b for b in rivals if b.strategy == a.strategy]
+        found += [(a, b) for b in rivals]
+    return found

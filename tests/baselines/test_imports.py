@@ -1,0 +1,225 @@
+"""Scores from elsewhere: read exactly, judged by the exact procedures, malformed ones refused by line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import stabbench
+from stabbench import cli, statistics
+from stabbench.errors import DataError, StoreError
+from stabbench.imports import import_scores, read_scores
+from stabbench.runs import Store
+from stabbench.stability import Stability
+from stabbench.statistics import Outcome, Sample
+
+ROW = {
+    "task": "rte",
+    "model": "bert",
+    "strategy": "theirs",
+    "metric": "accuracy",
+    "n_dev": 277,
+    "n_majority": 146,
+}
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> Path:
+    if path.suffix == ".json":
+        path.write_text(json.dumps(rows))
+    else:
+        pd.DataFrame(rows).to_csv(path, index=False)
+    return path
+
+
+@given(st.lists(st.integers(0, 277), min_size=1, max_size=20), st.sampled_from([".csv", ".json"]))
+def test_counts_come_through_exactly(
+    tmp_path_factory: pytest.TempPathFactory, corrects: list[int], suffix: str
+) -> None:
+    rows = [{**ROW, "seed": seed, "n_correct": correct} for seed, correct in enumerate(corrects)]
+    path = write(tmp_path_factory.mktemp("import") / f"scores{suffix}", rows)
+    stability = Stability.from_records(read_scores(path))
+    assert stability.scores == tuple(correct / 277 for correct in corrects)
+    assert stability.failed == sum(correct <= 146 for correct in corrects)
+
+
+@given(st.lists(st.integers(0, 277), min_size=1, max_size=20), st.integers(3, 6))
+def test_rounded_accuracies_fail_by_their_counts(
+    tmp_path_factory: pytest.TempPathFactory, corrects: list[int], decimals: int
+) -> None:
+    rows = [
+        {**ROW, "seed": seed, "score": f"{correct / 277:.{decimals}f}"}
+        for seed, correct in enumerate(corrects)
+    ]
+    path = write(tmp_path_factory.mktemp("import") / "scores.csv", rows)
+    assert Stability.from_records(read_scores(path)).failed == sum(correct <= 146 for correct in corrects)
+
+
+def test_other_metrics_fail_within_half_a_rounding_step_of_the_constant(tmp_path: Path) -> None:
+    common = {**ROW, "metric": "f1", "constant": 2 / 3}
+    del common["n_majority"]
+    scores = ["0.6667", "0.6668", "0.7", "0.8123"]  # "0.7" is 0.7000: its zeros were dropped
+    rows = [{**common, "seed": seed, "score": score} for seed, score in enumerate(scores)]
+    stability = Stability.from_records(read_scores(write(tmp_path / "a.csv", rows)))
+    assert stability.failed_seeds == (0,)
+    matthews = [
+        {**ROW, "metric": "matthews", "seed": seed, "score": x} for seed, x in enumerate([-0.01, 0, 0.01])
+    ]
+    stability = Stability.from_records(read_scores(write(tmp_path / "b.csv", matthews)))
+    assert stability.failed_seeds == (0, 1)
+
+
+def test_a_diverged_run_is_a_failed_run(tmp_path: Path) -> None:
+    rows = [
+        {**ROW, "seed": 0, "status": "diverged", "score": ""},
+        {**ROW, "seed": 1, "score": 0.7, "status": ""},
+    ]
+    stability = Stability.from_records(read_scores(write(tmp_path / "a.csv", rows)))
+    assert stability.failed_seeds == (0,)
+    assert stability.scores[0] == 146 / 277
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"score": ""}, "line 3: there is no score; a run that diverged has status diverged"),
+        ({"score": "nan"}, "line 3, column 'score'"),
+        ({"score": "inf"}, "line 3, column 'score'"),
+        ({"score": "52.71"}, "line 3: score 52.71 is outside 0 to 1; give fractions"),
+        ({"score": "high"}, "line 3, column 'score'"),
+        ({"seed": -1}, "line 3, column 'seed'"),
+        ({"seed": 0}, "line 3: seed 0 of theirs on rte comes twice"),
+        ({"n_dev": 0}, "line 3, column 'n_dev'"),
+        ({"n_majority": 278}, "line 3: n_majority 278 is more than n_dev 277"),
+        ({"n_majority": ""}, "line 3: n_majority or constant is missing"),
+        ({"n_correct": 278}, "line 3: n_correct goes with accuracy and is at most n_dev"),
+        ({"n_correct": 150}, "line 3: score 0.7 is not n_correct"),
+        ({"task": ""}, "line 3, column 'task'"),
+        ({"status": "crashed"}, "line 3, column 'status'"),
+        ({"metric": "f1", "n_majority": ""}, "line 3: constant is missing"),
+    ],
+)
+def test_a_malformed_row_is_refused_by_line(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    good = {**ROW, "seed": 0, "score": "0.7", "n_correct": "", "status": ""}
+    path = write(tmp_path / "scores.csv", [good, {**good, "seed": 1, **change}])
+    with pytest.raises(DataError, match=message):
+        import_scores(path, Store(tmp_path / "store"))
+    assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.csv", "task,model\nrte", "line 2: not as many columns"),
+        ("a.csv", "task,model\nrte,bert,more", "line 2: not as many columns"),
+        ("a.csv", "", "has no rows"),
+        ("a.json", "{", "is not JSON"),
+        ("a.json", '{"seed": 1}', "is not a list of objects"),
+        ("a.json", "[]", "has no rows"),
+        ("a.csv", "task,scores\nrte,1", "did you mean 'score'"),
+    ],
+)
+def test_a_malformed_file_is_refused(tmp_path: Path, name: str, text: str, message: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(DataError, match=message):
+        read_scores(tmp_path / name)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot be read"):
+        read_scores(tmp_path / "none.csv")
+
+
+def test_importing_again_adds_nothing_and_a_contradiction_is_refused(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    rows = [{**ROW, "seed": seed, "n_correct": 180 + seed} for seed in range(5)]
+    path = write(tmp_path / "a.csv", rows)
+    assert import_scores(path, store) == 5
+    assert import_scores(path, store) == 0
+    more = write(tmp_path / "b.csv", [*rows, {**ROW, "seed": 9, "n_correct": 190}])
+    assert import_scores(more, store) == 1
+    other = write(
+        tmp_path / "c.csv", [{**ROW, "seed": 2, "n_correct": 100}, {**ROW, "seed": 10, "n_correct": 99}]
+    )
+    with pytest.raises(DataError, match=r"seed 2 .* but 0\.65.* in a.csv sha256:"):
+        import_scores(other, store)
+    assert len(store.keys()) == 6
+
+
+def test_from_the_command_line_to_a_frame(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path / "a.csv", [{**ROW, "seed": seed, "n_correct": 140 + seed} for seed in (3, 9)])
+    assert cli.main(["import", str(path), "--store", str(tmp_path / "store")]) == 0
+    assert "2 new runs" in capsys.readouterr().out
+    frame = stabbench.load(tmp_path / "store").to_pandas()
+    assert list(frame["seed"]) == [3, 9]
+    assert list(frame["failed"]) == [True, False]
+    assert list(frame["last"]) == [143 / 277, 149 / 277]
+    assert frame["imported_from"].str.startswith("a.csv sha256:").all()
+    with pytest.raises(StoreError, match="is no store"):
+        stabbench.load(tmp_path / "nothing")
+
+
+@pytest.fixture(scope="session")
+def recycled(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Stability]:
+    """Import the 240 runs of IBM/model-recycling, their columns renamed, into a store."""
+    folder = tmp_path_factory.mktemp("recycled")
+    frame = pd.read_csv(shared / "results/model_recycling/by_seed.csv")
+    frame = frame.rename(columns={"run_index": "seed", "accuracy": "score", "n_eval": "n_dev"})
+    frame = frame[["task", "model", "seed", "score", "n_correct", "n_dev"]]
+    majority = frame["task"].map({"rte": 146, "cola": 721})
+    frame = frame.assign(strategy="default", metric="accuracy", n_majority=majority)
+    frame.to_csv(folder / "by_seed.csv", index=False)
+    assert import_scores(folder / "by_seed.csv", Store(folder / "store")) == 240
+    groups = stabbench.load(folder / "store").groups()
+    return {(group.model, group.task): group for group in groups}
+
+
+def test_the_recycled_cells_are_as_expected(shared: Path, recycled: dict[tuple[str, str], Stability]) -> None:
+    expected = json.loads((shared / "results/model_recycling/expected.json").read_text())
+    assert len(recycled) == len(expected["cells"]) == 12
+    for cell, wanted in expected["cells"].items():
+        model, task = cell.split("|")
+        group = recycled[model, task]
+        assert group.finished == wanted["n"]
+        assert group.failed == wanted["failed_le_majority"]
+        assert group.mean == pytest.approx(wanted["mean"], abs=1e-9)
+        assert group.std == pytest.approx(wanted["std_ddof1"], abs=1e-9)
+        assert group.max == pytest.approx(wanted["max"], abs=1e-9)
+
+
+def test_the_recycled_gates_give_the_exact_verdicts(recycled: dict[tuple[str, str], Stability]) -> None:
+    for group in recycled.values():
+        k, scores = group.failed, list(group.scores)
+        plain = Sample.of(scores, [run.last.value <= run.constant + 1e-12 for run in group.runs], range(20))
+        assert group.few_failures(at_most=0.2).outcome is statistics.failures_gate(plain, 0.2).outcome
+        assert group.close_scores(within=0.03).evidence == statistics.spread_gate(plain, 0.03)
+        lower, upper = statistics.clopper_pearson(k, 20)
+        exact = Outcome.PASS if upper <= 0.2 else Outcome.FAIL if lower > 0.2 else Outcome.INCONCLUSIVE
+        assert group.few_failures(at_most=0.2).outcome is exact
+    for (model_a, task_a), a in recycled.items():
+        for (model_b, task_b), b in recycled.items():
+            if task_a == task_b and model_a != model_b:
+                found = a.steadier_than(b)
+                mirrored = b.steadier_than(a)
+                swap = {Outcome.PASS: Outcome.FAIL, Outcome.FAIL: Outcome.PASS}
+                assert mirrored.outcome is swap.get(found.outcome, found.outcome)
+
+
+def test_the_real_failures_of_t5_are_caught(recycled: dict[tuple[str, str], Stability]) -> None:
+    cola, rte = recycled["google_t5_v1_1_base", "cola"], recycled["google_t5_v1_1_base", "rte"]
+    assert cola.failed == 17
+    assert cola.few_failures(at_most=0.2).outcome is Outcome.FAIL
+    assert cola.few_collapses(at_most=0.2).outcome is Outcome.FAIL
+    assert rte.failed_seeds == (11, 17, 19)
+    assert not rte.few_failures(at_most=0.2)  # 3 of 20 can prove neither
+    assert rte.close_scores(within=0.03).outcome is Outcome.FAIL
+    for task in ("cola", "rte"):
+        steady = recycled["bert_base_uncased", task]
+        assert steady.few_failures(at_most=0.2)
+        verdict = steady.steadier_than(recycled["google_t5_v1_1_base", task])
+        assert verdict, verdict.summary
