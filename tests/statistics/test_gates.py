@@ -242,3 +242,20 @@ def test_power_of_the_spread_rule(n, ratio, passes, fails):
 def test_power_of_failures():
     assert power.failures_power(25, 0.24, 0.10)[1] == pytest.approx(0.58, abs=0.006)
     assert power.failures_power(25, 0.05, 0.20)[0] == pytest.approx(0.64, abs=0.006)
+
+
+def test_both_bounds_must_agree():
+    """With a heavy tail Bonett's interval is the wider one, on both sides, and holds the verdict open."""
+    runs = st.Sample.of(
+        [60, 60.2, 59.9, 60.1, 59.8, 60.3, 59.7, 60, 60.1, 59.9, 64, 56.5, 60.05, 59.95], seeds=range(14)
+    )
+    bounds = st.spread_bounds(runs.scores)
+    assert bounds.bonett_lower < bounds.chi2_lower
+    assert bounds.chi2_upper < bounds.bonett_upper
+    between_upper = float(bounds.chi2_upper + bounds.bonett_upper) / 2
+    between_lower = float(bounds.chi2_lower + bounds.bonett_lower) / 2
+    assert st.spread_gate(runs, between_upper).outcome is INCONCLUSIVE
+    assert st.spread_gate(runs, between_lower).outcome is INCONCLUSIVE
+    assert st.spread_gate(runs, between_lower, scope="all", chi2_only=True).outcome is FAIL
+    assert st.spread_gate(runs, float(bounds.bonett_upper) * 1.01).outcome is PASS
+    assert st.spread_gate(runs, float(bounds.bonett_lower) * 0.99).outcome is FAIL

@@ -238,3 +238,14 @@ def test_stars(p, n, mark):
 @pytest.mark.parametrize(("ratio", "want"), [(1.5, 0.38), (2.0, 0.82)])
 def test_power_of_the_spread_test(ratio, want):
     assert power.spread_test_power(25, 25, ratio) == pytest.approx(want, abs=0.06)
+
+
+def test_successes_of_two_values_do_not_win_by_their_spread():
+    scores = np.where(np.arange(25) % 2, 90.0, 90.1)
+    scores[:2] = 50.0
+    two_valued = st.Sample.of(scores, np.arange(25) < 2, range(25))
+    other = sample(25, 2, mean=90, spread=5, seed=1)
+    assert st.steadier_gate(two_valued, other).outcome is INCONCLUSIVE
+    assert st.steadier_gate(other, two_valued).outcome is INCONCLUSIVE
+    varied = st.Sample.of(scores + np.linspace(0, 0.1, 25), two_valued.failed, range(25))
+    assert st.steadier_gate(varied, other).outcome is PASS
