@@ -49,9 +49,7 @@ def steadier_codes(tests: SteadierTests, alpha: float = 0.05) -> NDArray[np.int8
     return codes(claims[0] & ~hints[1], claims[1] & ~hints[0])
 
 
-def steadier_gate(
-    a: Sample, b: Sample, alpha: float = 0.05, names: tuple[str, str] = ("A", "B")
-) -> Evidence:
+def steadier_gate(a: Sample, b: Sample, alpha: float = 0.05, names: tuple[str, str] = ("A", "B")) -> Evidence:
     """Is A steadier than B? PASS: A, at level alpha. FAIL: B is. INCONCLUSIVE: neither, or each in one part.
 
     The paper's test on all runs is in the details (`raw_w`, `raw_p`, both centres), never in the verdict.
