@@ -71,7 +71,8 @@ def spread_power(n: ArrayLike, ratio: float, alpha: float = 0.05) -> tuple[Float
     Bonett's guard lowers both a little: at n = 10 and a twofold ratio by .07 to .10, at n = 25 by less than
     .02.
     """
-    return _spread_power(np.maximum(np.asarray(n, dtype=np.float64) - 1, 1), *chi2_factors(n, alpha), ratio)
+    df: Floats = np.maximum(np.asarray(n, dtype=np.float64) - 1.0, 1.0)
+    return _spread_power(df, *chi2_factors(n, alpha), ratio)
 
 
 def _spread_power(df: Floats, a: Floats, b: Floats, ratio: float) -> tuple[Floats, Floats]:
