@@ -1,0 +1,100 @@
+"""``stabbench leaderboard``: write tables, pictures and the page, or check the committed ones."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from stabbench.errors import StabbenchError
+from stabbench.leaderboard import data, latex, markdown
+from stabbench.leaderboard.archive import read_archive, write_archive
+from stabbench.leaderboard.board import build
+from stabbench.leaderboard.output import differences, write
+from stabbench.leaderboard.published import read_published
+from stabbench.leaderboard.runs import Collection, collect, read_store
+from stabbench.runs import Store
+from stabbench.suite import parse_seeds
+
+FORMATS = {"markdown": markdown.render, "csv": data.to_csv, "json": data.to_json, "latex": latex.render}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    add_sources(parser)
+    parser.add_argument("--seeds", help="planned seeds of every group (25, 0-24), so that missing ones show")
+    parser.add_argument(
+        "--published",
+        type=Path,
+        default=Path("baselines/published.json"),
+        help="figures of papers to show beside; default: baselines/published.json",
+    )
+    parser.add_argument("--out", type=Path, default=Path("leaderboard"), help="folder; default: leaderboard")
+    parser.add_argument("--format", choices=FORMATS, help="print the tables in this format and write nothing")
+    parser.add_argument("--check", action="store_true", help="fail where the folder differs; write nothing")
+    parser.add_argument(
+        "--save-archive", type=Path, metavar="FILE", help="write the runs to an archive as well"
+    )
+
+
+def add_sources(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that name where runs come from."""
+    parser.add_argument(
+        "--store", type=Path, action="append", default=[], help="a store; repeatable; default: .stabbench"
+    )
+    parser.add_argument("--archive", type=Path, action="append", default=[], help="an archive; repeatable")
+
+
+def read_sources(arguments: argparse.Namespace, planned_seeds: Sequence[int] = ()) -> Collection:
+    """Return the runs of all stores and archives that were named.
+
+    Raises:
+        StabbenchError: when there is no run, or one cannot be read.
+    """
+    stores: list[Path] = arguments.store
+    if not stores and not arguments.archive:
+        stores = [Path(".stabbench")]
+    for store in stores:
+        if not store.is_dir():
+            raise StabbenchError(
+                f"{store} is no store.", "name one with --store, or an archive with --archive."
+            )
+    parts = [read_store(Store(store)) for store in stores] + [
+        read_archive(path) for path in arguments.archive
+    ]
+    found = collect(parts, planned_seeds)
+    if not found.runs:
+        raise StabbenchError(
+            f"there is no run in {', '.join(str(path) for path in [*stores, *arguments.archive])}.",
+            "train some with pytest, e.g. `pytest suites/mini -n 2 --strategy ours`.",
+        )
+    return found
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write, print or check; 1 when the check found a difference."""
+    collection = read_sources(arguments, parse_seeds(arguments.seeds) if arguments.seeds else ())
+    board = build(collection, read_published(arguments.published))
+    if arguments.save_archive:
+        write_archive(collection, arguments.save_archive)
+    if arguments.format:
+        sys.stdout.write(FORMATS[arguments.format](board))
+        return 0
+    if arguments.check:
+        found = differences(board, arguments.out)
+        for line in found:
+            print(line)
+        print(
+            f"{arguments.out} differs from what the {len(collection.runs)} runs give; write it again with "
+            "the same command without --check."
+            if found
+            else f"{arguments.out} is what the {len(collection.runs)} runs give"
+        )
+        return 1 if found else 0
+    write(board, arguments.out)
+    print(
+        f"{len(collection.runs)} runs in {len(board.rows)} groups: see {arguments.out / 'README.md'} and "
+        "index.html"
+    )
+    return 0

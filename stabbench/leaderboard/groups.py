@@ -1,0 +1,103 @@
+"""From runs to groups: what may share a row, what may share a column, and what they are called."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from stabbench.failed import is_failed
+from stabbench.leaderboard.runs import Collection, Plan, RunWithTraces
+from stabbench.runs import RunRecord
+from stabbench.spec import digest
+from stabbench.stability import Stability
+
+
+@dataclass(frozen=True)
+class RunGroup:
+    """The runs of one model, task and strategy that differ in their seeds only.
+
+    Attributes:
+        model: name of the model, with a digest behind it where two models bear the name.
+        task: name of the task, likewise: other rows, another metric or size make another task.
+        strategy: label of the strategy, likewise: another recipe or source makes another row.
+        plan: what was planned.
+        runs: one per seed, by seed.
+        replicates: same-seed repeats, which no statistic uses.
+    """
+
+    model: str
+    task: str
+    strategy: str
+    plan: Plan
+    runs: tuple[RunWithTraces, ...]
+    replicates: int
+
+    @property
+    def first(self) -> RunRecord:
+        """The record of the lowest seed, for what all have in common."""
+        return self.runs[0].record
+
+    @cached_property
+    def stability(self) -> Stability:
+        """The sample of the finished runs; whether they are all that were planned is the row's to say."""
+        return Stability.from_records(run.record for run in self.runs)
+
+    @cached_property
+    def failed(self) -> tuple[bool, ...]:
+        """Whether each run failed."""
+        return tuple(is_failed(run.record) for run in self.runs)
+
+
+def group_runs(collection: Collection) -> tuple[RunGroup, ...]:
+    """Return the groups of a collection, by model, task and strategy."""
+    by_group: dict[str, list[RunWithTraces]] = defaultdict(list)
+    replicates: dict[str, int] = defaultdict(int)
+    for run in collection.runs:
+        if run.record.replicate:
+            replicates[run.record.group] += 1
+        else:
+            by_group[run.record.group].append(run)
+    firsts = {group: min(runs, key=_seed).record for group, runs in by_group.items()}
+    models = _names((record.model, model_identity(record)) for record in firsts.values())
+    tasks = _names((record.task, task_identity(record)) for record in firsts.values())
+    rivals = Counter((model_identity(r), task_identity(r), r.strategy) for r in firsts.values())
+    found = []
+    for group, record in firsts.items():
+        model, task = model_identity(record), task_identity(record)
+        alone = rivals[model, task, record.strategy] == 1
+        runs = tuple(sorted(by_group[group], key=_seed))
+        found.append(
+            RunGroup(
+                model=models[record.model, model],
+                task=tasks[record.task, task],
+                strategy=record.strategy if alone else f"{record.strategy} #{group[:6]}",
+                plan=collection.plans.get(group) or Plan(seeds=tuple(run.record.seed for run in runs)),
+                runs=runs,
+                replicates=replicates[group],
+            )
+        )
+    return tuple(sorted(found, key=lambda g: (g.model, g.task, g.strategy)))
+
+
+def task_identity(record: RunRecord) -> str:
+    """Return a digest of what makes scores comparable: the rows, the metric, the training size."""
+    task = record.spec.task.model_dump(mode="json") if record.spec else None
+    return digest([record.task, record.metric, record.n_dev, record.constant, task])
+
+
+def model_identity(record: RunRecord) -> str:
+    """Return a digest of the model and the revision of its files."""
+    return digest([record.model, record.spec.model.revision if record.spec else None])
+
+
+def _names(found: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Return what to call each (name, identity): the name alone where nobody else bears it."""
+    pairs = set(found)
+    bearers = Counter(name for name, _ in pairs)
+    return {(name, key): name if bearers[name] == 1 else f"{name} #{key[:6]}" for name, key in pairs}
+
+
+def _seed(run: RunWithTraces) -> int:
+    return run.record.seed

@@ -1,0 +1,63 @@
+"""The leaderboard in LaTeX, in the shape of the paper's Table 1, to paste into one's own paper."""
+
+from __future__ import annotations
+
+from stabbench.leaderboard import text
+from stabbench.leaderboard.board import Board
+
+COLUMNS = ("std", "mean", "max", "failed")
+
+
+def render(board: Board) -> str:
+    """Return one table per model; needs the packages booktabs and textcomp."""
+    return "\n".join(["% Made by `stabbench leaderboard`. Needs \\usepackage{booktabs,textcomp}."] + [
+        _table(board, model) for model in board.models
+    ])  # fmt: skip
+
+
+def _table(board: Board, model: str) -> str:
+    tasks = board.tasks(model)
+    width = len(COLUMNS)
+    groups = " & ".join(rf"\multicolumn{{{width}}}{{c}}{{{text.latex(task)}}}" for task in tasks)
+    rules = " ".join(rf"\cmidrule(lr){{{2 + width * i}-{1 + width * (i + 1)}}}" for i in range(len(tasks)))
+    lines = [
+        r"\begin{table}",
+        r"\centering\small\setlength{\tabcolsep}{3pt}",
+        rf"\begin{{tabular}}{{l{'rrrr' * len(tasks)}}}",
+        r"\toprule",
+        rf" & {groups} \\",
+        rules,
+        rf"Approach & {' & '.join(COLUMNS * len(tasks))} \\",
+        r"\midrule",
+        *(_line(board, model, strategy, tasks) for strategy in board.strategies(model)),
+        r"\bottomrule",
+        r"\end{tabular}",
+        rf"\caption{{{_caption(model)}}}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _line(board: Board, model: str, strategy: str, tasks: list[str]) -> str:
+    cells = [text.latex(strategy)]
+    for task in tasks:
+        row = board.row(model, task, strategy)
+        if row is None:
+            cells += ["--"] * len(COLUMNS)
+            continue
+        marks = text.latex(row.star + text.MARKS[row.state]) if row.star or text.MARKS[row.state] else ""
+        near = r"$\approx$\," if row.near_best else ""
+        numbers = [text.latex(text.points(value)) for value in (row.std, row.mean, row.max)]
+        cells += [near + numbers[0] + marks, *numbers[1:], f"{row.failed}/{row.finished}"]
+    return " & ".join(cells) + r" \\"
+
+
+def _caption(model: str) -> str:
+    return (
+        rf"Scores on the development set after fine-tuning {text.latex(model)}, in points. "
+        r"std: ddof = 1, all runs, failed ones included. "
+        r"$\approx$: the best (fewest failed runs, then smallest std) or not separable from it. "
+        r"$\ast$ ($\star$): smallest std, differs from the next larger one with $p \le .05$ ($.001$), "
+        r"Brown--Forsythe, Holm-adjusted over the tasks. "
+        r"$\dagger$: fewer than 20 seeds, $\ddagger$: incomplete, \S{}: stopped early; these are not ranked."
+    )

@@ -1,0 +1,145 @@
+"""The leaderboard as one page that needs nothing but a browser."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from stabbench.failed import judged_score
+from stabbench.leaderboard.board import Board, rounded
+from stabbench.leaderboard.groups import RunGroup
+from stabbench.leaderboard.runs import RunWithTraces
+
+CURVES_BUDGET = 2_000_000
+"""Characters that the curves of runs may take; failed runs come first, then a sample of the others."""
+
+LAYER_POINTS = 15
+KEY = 16
+"""Characters of a run's key that the page shows; `stabbench report` and `show` take such a prefix."""
+
+
+def render(board: Board) -> str:
+    """Return the page, with the charting library, the data and the script inside."""
+    return _assemble(board, _plotly())
+
+
+def comparable(page: str) -> str:
+    """Return a page without the charting library, whose version may differ from machine to machine."""
+    return re.sub(r'(<script id="plotly">).*?(</script>)', r"\1\2", page, count=1, flags=re.DOTALL)
+
+
+def render_comparable(board: Board) -> str:
+    """Return what ``comparable(render(board))`` is, without loading the charting library."""
+    return _assemble(board, "")
+
+
+def _assemble(board: Board, plotly: str) -> str:
+    parts = {
+        "style": _template("page.css"),
+        "plotly": plotly,
+        "data": embed(page_data(board)),
+        "script": _template("page.js"),
+    }
+    # one pass, so that no name inside the data is ever taken for a placeholder
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _template("page.html"))
+
+
+@cache
+def _template(name: str) -> str:
+    return (files("stabbench.leaderboard") / "template" / name).read_text(encoding="utf-8")
+
+
+@cache
+def _plotly() -> str:
+    from plotly.offline import get_plotlyjs
+
+    script: str = get_plotlyjs()
+    return script
+
+
+def embed(data: Any) -> str:
+    """Return JSON that may stand inside a script element: nothing in it can end the element.
+
+    All that is not ASCII is escaped (so are U+2028 and U+2029), and so are <, > and &.
+    """
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False, sort_keys=True)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def page_data(board: Board) -> dict[str, Any]:
+    """Return everything that the page shows, as plain JSON."""
+    curves, total = _curves(board)
+    return {
+        **board.to_json(),
+        "groups": {key: _group(group) for key, group in board.groups.items()},
+        "curves": curves,
+        "curves_note": (
+            "Every run that has traces shows its curves."
+            if len(curves) == total
+            else f"Curves are in this page for {len(curves)} of {total} runs: failed runs first, then a "
+            "sample of the others, evenly over the groups. Scores are here for every run."
+        ),
+    }
+
+
+def _group(group: RunGroup) -> dict[str, Any]:
+    """Return the runs of a group as [key, seed, score, failed, reason, last loss], and what they share."""
+    first = group.first
+    return {
+        "runs": [
+            [
+                run.record.key[:KEY],
+                run.record.seed,
+                rounded(judged_score(run.record).value),
+                int(failed),
+                run.record.reason,
+                rounded(run.record.train_loss),
+            ]
+            for run, failed in zip(group.runs, group.failed, strict=True)
+        ],
+        "recipe": first.spec.recipe.model_dump(mode="json") if first.spec else None,
+        "parameters": first.spec.strategy.parameters if first.spec else {},
+        "revision": first.spec.model.revision if first.spec else None,
+        "entropy": rounded(first.label_entropy),
+        "layers": list(first.layers),
+        "environment": first.environment,
+        "imported_from": first.imported_from,
+    }
+
+
+def _curves(board: Board) -> tuple[dict[str, Any], int]:
+    """Return curves by key as far as the budget goes, and how many runs have any."""
+    queue: list[tuple[bool, int, str, RunWithTraces]] = []
+    for name, group in sorted(board.groups.items()):
+        seen = {False: 0, True: 0}
+        for run, failed in zip(group.runs, group.failed, strict=True):
+            if run.traces.loss or run.record.evaluations:
+                queue.append((not failed, seen[failed], name, run))
+                seen[failed] += 1
+    queue.sort(key=lambda item: item[:3])
+    chosen, left = {}, CURVES_BUDGET
+    for _, _, _, run in queue:
+        curve = _curve(run)
+        left -= len(json.dumps(curve, separators=(",", ":")))
+        if left < 0:
+            break
+        chosen[run.record.key[:KEY]] = curve
+    return chosen, len(queue)
+
+
+def _curve(run: RunWithTraces) -> dict[str, Any]:
+    traces = run.traces
+    step = max(1, -(-len(traces.layer_updates) // LAYER_POINTS))
+    return {
+        "u": traces.updates,
+        "l": traces.loss,
+        "e": [[e.step, float(f"{e.value:.4g}")] for e in run.record.evaluations],
+        "lu": traces.layer_updates[::step],
+        "ln": [
+            [None if value is None else float(f"{value:.2g}") for value in row]
+            for row in traces.layer_norms[::step]
+        ],
+    }

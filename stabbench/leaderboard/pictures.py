@@ -1,0 +1,234 @@
+"""What each picture shows, as plain data: pure functions of the board; ``plots`` draws them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from stabbench.failed import judged_score
+from stabbench.leaderboard import text
+from stabbench.leaderboard.board import Board, rounded
+from stabbench.leaderboard.groups import RunGroup
+from stabbench.leaderboard.runs import RunWithTraces
+from stabbench.spec import digest
+
+CURVES = 10
+"""How many runs of a kind the training curves show, as in the paper's Fig. 14."""
+
+RECIPE_ONLY = ("devlin", "bias-correction", "longer", "ours")
+"""Strategies that are a recipe and nothing else, so that their learning rates form one grid."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture.
+
+    Attributes:
+        kind: name of the function in ``plots`` that draws it.
+        model: name of the model.
+        task: name of the task; empty when it shows all tasks of the model.
+        caption: what it shows.
+        data: everything that is drawn, as plain JSON, numbers to six significant digits.
+    """
+
+    kind: str
+    model: str
+    task: str
+    caption: str
+    data: dict[str, Any]
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of what is drawn; it stands in the file, so that pictures are compared by their data."""
+        return digest([self.kind, self.caption, self.data])
+
+    def path(self, dark: bool) -> str:
+        """Return the file's place below the leaderboard's folder."""
+        name = "-".join(slug(part) for part in (self.model, self.task, self.kind.replace("_", "-")) if part)
+        return f"figures/{name}{'-dark' if dark else ''}.svg"
+
+
+def slug(name: str) -> str:
+    """Return a name that is safe in a path; different names stay different."""
+    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[-40:]
+    return plain if plain == name else f"{plain}-{digest(name)[:6]}"
+
+
+def pictures(board: Board) -> tuple[Picture, ...]:
+    """Return all pictures of a board, in the order in which they are shown."""
+    return tuple(_pictures(board))
+
+
+def _pictures(board: Board) -> Iterator[Picture]:
+    for model in board.models:
+        yield distributions(board, model)
+        for task in board.tasks(model):
+            rows = [row for s in board.strategies(model) if (row := board.row(model, task, s)) is not None]
+            groups = [board.groups[row.group] for row in rows]
+            for picture in (learning_rates(groups), curves(groups), gradients(groups), losses(groups)):
+                if picture is not None:
+                    yield picture
+
+
+def distributions(board: Board, model: str) -> Picture:
+    """Return every seed's score over its box, by strategy and task (the paper's Fig. 1)."""
+    tasks, strategies = board.tasks(model), board.strategies(model)
+    panels = []
+    for task in tasks:
+        rows = {s: row for s in strategies if (row := board.row(model, task, s)) is not None}
+        scores = {s: scored(board.groups[row.group]) for s, row in rows.items()}
+        panels.append({"task": task, "constant": next(iter(rows.values())).constant, "scores": scores})
+    return Picture(
+        "distributions",
+        model,
+        "",
+        f"Every run on {text.one_line(model)}: a point is a seed over the box of its strategy, a cross is a "
+        "failed run, the dotted line is the best constant classifier. Steady strategies come first.",
+        rounded({"strategies": strategies, "panels": panels}),
+    )
+
+
+def scored(group: RunGroup) -> list[list[Any]]:
+    """Return [seed, score, failed] of every run."""
+    return [
+        [run.record.seed, judged_score(run.record).value, failed]
+        for run, failed in zip(group.runs, group.failed, strict=True)
+    ]
+
+
+def learning_rates(groups: Sequence[RunGroup]) -> Picture | None:
+    """Return learning rate x bias correction (Fig. 5), where at least two rates were run with and without."""
+    grids: dict[str, dict[str, dict[float, RunGroup]]] = {}
+    epochs: dict[str, int] = {}
+    for group in groups:
+        spec = group.first.spec
+        if spec is None or spec.strategy.name not in RECIPE_ONLY:
+            continue
+        rest = digest(spec.recipe.model_dump(mode="json", exclude={"learning_rate", "bias_correction"}))
+        epochs[rest] = spec.recipe.epochs
+        cells = grids.setdefault(rest, {"with": {}, "without": {}})[
+            "with" if spec.recipe.bias_correction else "without"
+        ]
+        rival = cells.get(spec.recipe.learning_rate)
+        if rival is None or len(rival.runs) < len(group.runs):
+            cells[spec.recipe.learning_rate] = group
+    panels = []
+    for rest, grid in sorted(grids.items(), key=lambda item: (epochs[item[0]], item[0])):
+        if min(len(cells) for cells in grid.values()) >= 2:
+            shown = {
+                kind: [[rate, scored(cells[rate])] for rate in sorted(cells)] for kind, cells in grid.items()
+            }
+            panels.append({"epochs": epochs[rest], **shown})
+    if not panels:
+        return None
+    first = groups[0]
+    return Picture(
+        "learning_rates",
+        first.model,
+        first.task,
+        f"Learning rate with and without bias correction on {text.one_line(first.task)}: every seed over its "
+        "box, a cross is a failed run.",
+        rounded({"panels": panels, "constant": first.first.constant, "metric": first.first.metric}),
+    )
+
+
+def curves(groups: Sequence[RunGroup]) -> Picture | None:
+    """Return training loss and dev score of failed and of successful runs (Fig. 14).
+
+    Failed runs are of the strategy that has most of them, successful ones of the steadiest strategy.
+    """
+    sides: list[dict[str, Any]] = []
+    for failed in (False, True):
+        found = [(group, some) for group in groups if (some := _traced(group, failed))]
+        if not found:
+            return None
+        group, some = max(found, key=lambda item: len(item[1])) if failed else found[0]
+        sides.append(
+            {
+                "strategy": group.strategy,
+                "failed": failed,
+                "entropy": group.first.label_entropy,
+                "runs": [
+                    {
+                        "seed": run.record.seed,
+                        "updates": run.traces.updates,
+                        "loss": run.traces.loss,
+                        "scores": [[e.step, e.value] for e in run.record.evaluations],
+                    }
+                    for run in some[:CURVES]
+                ],
+            }
+        )
+    good, bad = sides
+    first = groups[0]
+    return Picture(
+        "curves",
+        first.model,
+        first.task,
+        f"Training on {text.one_line(first.task)}: {len(good['runs'])} successful runs of "
+        f"{text.one_line(good['strategy'])} and {len(bad['runs'])} failed runs of "
+        f"{text.one_line(bad['strategy'])}. The dashed line is the entropy of the labels, the loss of a "
+        "model that has learned nothing else.",
+        rounded({"sides": sides, "metric": first.first.metric, "constant": first.first.constant}),
+    )
+
+
+def _traced(group: RunGroup, failed: bool) -> list[RunWithTraces]:
+    pairs = zip(group.runs, group.failed, strict=True)
+    return [run for run, flag in pairs if flag is failed and run.traces.loss]
+
+
+def gradients(groups: Sequence[RunGroup]) -> Picture | None:
+    """Return gradient norms by layer of a failed and a good run (Fig. 4), of one strategy if possible."""
+    failed = {g.strategy: r for g in groups for r in reversed(_traced(g, True)) if r.traces.layer_norms}
+    good = {g.strategy: r for g in groups for r in reversed(_traced(g, False)) if r.traces.layer_norms}
+    if not failed or not good:
+        return None
+    both = [strategy for strategy in failed if strategy in good]
+    names = (both[0], both[0]) if both else (next(iter(failed)), next(iter(good)))
+    chosen = (failed[names[0]], good[names[1]])
+    panels = [
+        {
+            "kind": kind,
+            "strategy": name,
+            "seed": run.record.seed,
+            "layers": run.record.layers,
+            "updates": run.traces.layer_updates,
+            "norms": run.traces.layer_norms,
+        }
+        for kind, name, run in zip(("failed", "successful"), names, chosen, strict=True)
+    ]
+    first = groups[0]
+    return Picture(
+        "gradients",
+        first.model,
+        first.task,
+        f"Gradient norms by layer on {text.one_line(first.task)} (logarithmic), from the lowest layer "
+        "(dark) to the head (light), of a failed and of a successful run.",
+        rounded({"panels": panels}),
+    )
+
+
+def losses(groups: Sequence[RunGroup]) -> Picture | None:
+    """Return the dev score against the training loss of the last epoch, all runs of a task (Fig. 8)."""
+    points = [
+        [run.record.train_loss, judged_score(run.record).value, failed]
+        for group in groups
+        for run, failed in zip(group.runs, group.failed, strict=True)
+        if run.record.train_loss is not None
+    ]
+    if len(points) < 3:
+        return None
+    first = groups[0]
+    entropy = next((g.first.label_entropy for g in groups if g.first.label_entropy is not None), None)
+    return Picture(
+        "losses",
+        first.model,
+        first.task,
+        f"Dev score against the training loss of the last epoch, all {len(points)} runs on "
+        f"{text.one_line(first.task)}. Crosses are failed runs; the dashed line is the entropy of the "
+        "labels.",
+        rounded({"points": points, "entropy": entropy, "metric": first.first.metric}),
+    )

@@ -1,0 +1,285 @@
+"""Draws pictures as SVG: deterministic, for colour-blind readers, on light and on dark ground."""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from stabbench.leaderboard.pictures import Picture
+from stabbench.leaderboard.text import one_line
+
+TEXT, GRID = "#24292f", "#d0d7de"
+GOOD, BAD = "#0072b2", "#d55e00"
+"""Blue and vermilion of Okabe and Ito, for successful and failed runs; their markers differ too."""
+
+DARK = {TEXT: "#d6dce2", GRID: "#3d444d", GOOD: "#56b4e9", BAD: "#e69f00"}
+"""What stands for each colour on dark ground."""
+
+LAYERS = (0.22, 0.9)
+"""Part of the colour map viridis for layers, from the lowest to the head: readable on both grounds."""
+
+SETTINGS: Any = {  # matplotlib's own type lists every setting by name
+    "svg.hashsalt": "stabbench",
+    "svg.fonttype": "none",
+    "text.parse_math": False,
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.edgecolor": GRID,
+    "grid.color": GRID,
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    **dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), TEXT),
+}
+
+WIDTH = 8.0  # inches
+LETTER = 0.072  # width of a letter in inches
+
+
+def draw(picture: Picture) -> str:
+    """Return a picture as SVG text; equal pictures give equal text with one version of matplotlib."""
+    buffer = io.StringIO()
+    with rc_context(SETTINGS), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a name in a script that the font lacks
+        figure = DRAWINGS[picture.kind](picture.data)
+        metadata = {
+            "Date": None,
+            "Creator": None,
+            "Title": one_line(picture.caption),
+            "Description": mark(picture),
+        }
+        figure.savefig(buffer, format="svg", transparent=True, metadata=metadata)
+    return buffer.getvalue().replace("'DejaVu Sans'", "'DejaVu Sans', Verdana, sans-serif")
+
+
+def darkened(svg: str) -> str:
+    """Return the same picture for dark ground."""
+    return re.sub(r"(?<=: )#[0-9a-f]{6}", lambda found: DARK.get(found[0], found[0]), svg)
+
+
+def mark(picture: Picture) -> str:
+    """Return what an SVG file says about its data."""
+    return f"data sha256:{picture.fingerprint}"
+
+
+def _panels(
+    columns: int,
+    height: float,
+    rows: int = 1,
+    left: float = 0.6,
+    right: float = 0.1,
+    top: float = 0.3,
+    **options: Any,
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure of some panels; height and margins in inches."""
+    figure = Figure(figsize=(WIDTH, height))
+    axes = figure.subplots(rows, columns, squeeze=False, **options)
+    figure.subplots_adjust(
+        left=left / WIDTH,
+        right=1 - right / WIDTH,
+        bottom=0.5 / height,
+        top=1 - top / height,
+        wspace=0.08,
+        hspace=0.12,
+    )
+    return figure, list(axes.flat)
+
+
+def _box(axes: Axes, place: float, values: Sequence[float], width: float, vertical: bool) -> None:
+    line = {"color": TEXT, "linewidth": 0.8}
+    axes.boxplot(
+        [list(values)],
+        positions=[place],
+        widths=width,
+        orientation="vertical" if vertical else "horizontal",
+        showfliers=False,
+        manage_ticks=False,
+        boxprops=line,
+        whiskerprops=line,
+        capprops=line,
+        medianprops={"color": TEXT, "linewidth": 1.6},
+    )
+
+
+def _dots(axes: Axes, x: Any, y: Any, failed: Sequence[bool]) -> None:
+    x, y, bad = np.asarray(x, float), np.asarray(y, float), np.asarray(failed, bool)
+    axes.plot(x[~bad], y[~bad], "o", ms=3.2, color=GOOD, alpha=0.65, mew=0, zorder=3)
+    axes.plot(x[bad], y[bad], "x", ms=4.2, color=BAD, mew=1.1, zorder=3)
+
+
+def _spots(count: int, width: float) -> Any:
+    """Return offsets that spread the points of a box, the same every time."""
+    return ((np.arange(count) * 0.618034) % 1 - 0.5) * width
+
+
+def _distributions(data: dict[str, Any]) -> Figure:
+    names = data["strategies"]
+    labels = [_short(name) for name in names]
+    left = 0.2 + LETTER * max(map(len, labels))
+    figure, panels = _panels(len(data["panels"]), 0.9 + 0.3 * len(names), left=left, sharey=True)
+    for axes, panel in zip(panels, data["panels"], strict=True):
+        axes.axvline(100 * panel["constant"], color=TEXT, linestyle=":", linewidth=1)
+        for place, name in enumerate(names):
+            runs = panel["scores"].get(name, [])
+            if runs:
+                scores = [100 * score for _, score, _ in runs]
+                _box(axes, place, scores, 0.6, vertical=False)
+                _dots(axes, scores, place + _spots(len(runs), 0.5), [bad for *_, bad in runs])
+        axes.set_title(one_line(panel["task"]))
+        axes.set_xlabel("dev score, points")
+        axes.grid(axis="y", visible=False)
+    panels[0].set_yticks(range(len(names)), labels)
+    panels[0].set_ylim(len(names) - 0.4, -0.6)
+    return figure
+
+
+def _short(name: str, most: int = 40) -> str:
+    text = one_line(name)
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _plain_numbers(axis: Axis) -> None:
+    """Label a logarithmic axis at its powers of ten only, without mathematical markup."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _learning_rates(data: dict[str, Any]) -> Figure:
+    panels = data["panels"]
+    figure, axes_list = _panels(2 * len(panels), 3.2, top=0.5, sharey=True)
+    kinds = [(panel, kind) for panel in panels for kind in ("without", "with")]
+    for axes, (panel, kind) in zip(axes_list, kinds, strict=True):
+        rates = sorted({rate for rate, _ in panel["without"] + panel["with"]})
+        for rate, runs in panel[kind]:
+            place = rates.index(rate)
+            scores = [100 * score for _, score, _ in runs]
+            _box(axes, place, scores, 0.6, vertical=True)
+            _dots(axes, place + _spots(len(runs), 0.5), scores, [bad for *_, bad in runs])
+        axes.axhline(100 * data["constant"], color=TEXT, linestyle=":", linewidth=1)
+        axes.set_xticks(range(len(rates)), [f"{rate:g}" for rate in rates], rotation=45, ha="right")
+        axes.set_xlim(-0.6, len(rates) - 0.4)
+        axes.set_xlabel("learning rate")
+        axes.set_title(f"{kind} bias correction\n{panel['epochs']} epochs")
+        axes.grid(axis="x", visible=False)
+    axes_list[0].set_ylabel(f"dev {data['metric']}, points")
+    return figure
+
+
+def _curves(data: dict[str, Any]) -> Figure:
+    figure, axes = _panels(2, 4.6, rows=2, sharex="col", sharey="row")
+    for column, side in enumerate(data["sides"]):
+        colour = BAD if side["failed"] else GOOD
+        top, bottom = axes[column], axes[2 + column]
+        for run in side["runs"]:
+            loss = [np.nan if value is None else value for value in run["loss"]]
+            top.plot(run["updates"], loss, color=colour, linewidth=1, alpha=0.6)
+            steps = [step for step, _ in run["scores"]]
+            scores = [100 * score for _, score in run["scores"]]
+            bottom.plot(steps, scores, color=colour, linewidth=1, alpha=0.6, marker=".", markersize=3)
+        if side["entropy"] is not None:
+            top.axhline(side["entropy"], color=TEXT, linestyle="--", linewidth=1)
+        bottom.axhline(100 * data["constant"], color=TEXT, linestyle=":", linewidth=1)
+        kind = "failed" if side["failed"] else "successful"
+        top.set_title(f"{len(side['runs'])} {kind} runs of {_short(side['strategy'])}")
+        bottom.set_xlabel("update")
+    axes[0].set_ylabel("training loss")
+    axes[2].set_ylabel(f"dev {data['metric']}, points")
+    return figure
+
+
+def _gradients(data: dict[str, Any]) -> Figure:
+    figure, panels = _panels(2, 3.5, left=0.8, right=1.2, top=0.5, sharey=True)
+    _layer_norms(figure, panels, data["panels"], 0.5)
+    return figure
+
+
+def _layer_norms(
+    figure: Figure, axes_list: Sequence[Axes], panels: Sequence[dict[str, Any]], legend: float
+) -> None:
+    """Draw gradient norms by layer, a panel a run; ``legend`` is the legend's height in the figure."""
+    ramp = matplotlib.colormaps["viridis"]
+    for axes, panel in zip(axes_list, panels, strict=False):
+        for number, layer in enumerate(panel["layers"]):
+            place = number / max(1, len(panel["layers"]) - 1)
+            norms = [row[number] for row in panel["norms"]]
+            values = [np.nan if value is None or value <= 0 else value for value in norms]
+            colour = ramp(LAYERS[0] + (LAYERS[1] - LAYERS[0]) * place)
+            axes.plot(panel["updates"], values, color=colour, linewidth=1.2, label=layer)
+        axes.set_yscale("log")
+        _plain_numbers(axes.yaxis)
+        axes.set_title(f"{panel['kind']}, seed {panel['seed']}\n{_short(panel['strategy'])}")
+        axes.set_xlabel("update")
+    axes_list[0].set_ylabel("gradient norm")
+    handles, labels = axes_list[0].get_legend_handles_labels()
+    step = max(1, -(-len(labels) // 14))
+    corner = (1 - 0.05 / WIDTH, legend)
+    figure.legend(handles[::-step], labels[::-step], loc="center right", bbox_to_anchor=corner, fontsize=8)
+
+
+def _report(data: dict[str, Any]) -> Figure:
+    figure, axes = _panels(2, 6.4, rows=2, left=0.8, right=1.2, top=0.2)
+    figure.subplots_adjust(hspace=0.42, wspace=0.22)
+    for run in sorted(data["runs"], key=lambda run: (bool(run["bold"]), bool(run["failed"]))):
+        look: dict[str, Any] = {
+            "color": BAD if run["failed"] else GOOD,
+            "linewidth": 2.4 if run["bold"] else 0.9,
+            "alpha": 0.75,
+        }
+        axes[0].plot(run["updates"], [np.nan if v is None else v for v in run["loss"]], **look)
+        steps, scores = [step for step, _ in run["scores"]], [100 * score for _, score in run["scores"]]
+        axes[1].plot(steps, scores, marker=".", markersize=3, **look)
+    if data["entropy"] is not None:
+        axes[0].axhline(data["entropy"], color=TEXT, linestyle="--", linewidth=1)
+    axes[0].set_ylim(bottom=0)
+    axes[1].axhline(100 * data["constant"], color=TEXT, linestyle=":", linewidth=1)
+    for number, label in enumerate(("training loss", f"dev {data['metric']}, points")):
+        axes[number].set_title(label)
+        axes[number].set_xlabel("update")
+    for unused in axes[2 + len(data["panels"]) :]:
+        unused.set_axis_off()
+    if data["panels"]:
+        _layer_norms(figure, axes[2:], data["panels"], 0.27)
+    if len(data["panels"]) == 2:
+        low, high = (f(axes[2].get_ylim() + axes[3].get_ylim()) for f in (min, max))
+        axes[2].set_ylim(low, high)
+        axes[3].set_ylim(low, high)
+    return figure
+
+
+def _losses(data: dict[str, Any]) -> Figure:
+    figure, (axes,) = _panels(1, 3.2, top=0.15)
+    loss, score, failed = zip(*data["points"], strict=True)
+    _dots(axes, loss, [100 * value for value in score], failed)
+    if min(loss) > 0:
+        axes.set_xscale("log")
+        _plain_numbers(axes.xaxis)
+    if data["entropy"] is not None:
+        axes.axvline(data["entropy"], color=TEXT, linestyle="--", linewidth=1)
+    axes.set_xlabel("training loss, last epoch")
+    axes.set_ylabel(f"dev {data['metric']}, points")
+    return figure
+
+
+DRAWINGS: dict[str, Callable[[dict[str, Any]], Figure]] = {
+    "distributions": _distributions,
+    "learning_rates": _learning_rates,
+    "curves": _curves,
+    "gradients": _gradients,
+    "losses": _losses,
+    "report": _report,
+}

@@ -1,0 +1,218 @@
+"""What happened in a group of runs, for the person whose gate just failed: words first, then traces."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+
+from stabbench.failed import judged_score
+from stabbench.leaderboard import text
+from stabbench.leaderboard.board import rounded
+from stabbench.leaderboard.diagnosis import VANISHED, Cause, Diagnosis, diagnose, suggestions
+from stabbench.leaderboard.groups import RunGroup
+from stabbench.leaderboard.pictures import Picture, scored
+from stabbench.leaderboard.plots import draw
+from stabbench.leaderboard.runs import RunWithTraces
+from stabbench.leaderboard.table import row_of
+
+BARS = "▁▂▃▄▅▆▇█"
+SHOWN = 12
+"""How many successful runs are listed; failed runs always are."""
+
+
+def group_report(group: RunGroup) -> str:
+    """Return what happened in a group, as text for a terminal."""
+    row = row_of(group)
+    found = [diagnose(run) for run in group.runs]
+    lines = [
+        f"{text.one_line(group.strategy)} on {text.one_line(group.task)} with {text.one_line(group.model)}",
+        f"group {group.first.group[:16]}, {text.runs(row)} planned runs have a score, {row.failed} failed",
+        f"at most 20 % may fail: {row.verdict}, {row.reason}",
+    ]
+    if row.mean is not None:
+        lines.append(
+            f"mean {text.points(row.mean)}, std {text.points(row.std)} (of successes "
+            f"{text.points(row.std_successes)}), max {text.points(row.max)}; the best constant classifier "
+            f"reaches {text.points(row.constant)} {row.metric}"
+        )
+    if group.plan.errored:
+        lines.append(
+            "errored: " + ", ".join(f"seed {s} ({k})" for s, k in sorted(group.plan.errored.items()))
+        )
+    lines += ["", *_what_happened(group, found), "", *_traces(group, found)]
+    tips = suggestions(group.runs, found)
+    if tips:
+        lines += ["", "What to try", *(f"  - {tip}" for tip in tips)]
+    return "\n".join(lines) + "\n"
+
+
+def run_report(group: RunGroup, run: RunWithTraces) -> str:
+    """Return what happened in one run, as text for a terminal."""
+    record, found = run.record, diagnose(run)
+    verb = "failed" if found.cause is not Cause.NONE else "did not fail"
+    score = judged_score(record).value
+    lines = [
+        f"seed {record.seed} of {text.one_line(group.strategy)} on {text.one_line(group.task)} with "
+        f"{text.one_line(group.model)}: {verb}",
+        f"run {record.key[:16]}, group {record.group[:16]}, {text.points(score)} {record.metric} (the best "
+        f"constant classifier reaches {text.points(record.constant)})",
+        *([f"{found.cause}{_when(found.since)}"] if found.cause is not Cause.NONE else []),
+        *([f"diverged: {record.reason}"] if record.reason else []),
+    ]
+    if found.favourite is not None:
+        lines.append(f"the most frequent prediction takes {found.favourite:.0%} of the dev set")
+    if found.bottom_share is not None:
+        lines.append(_gradient_sentence([found]))
+    if run.traces.loss:
+        lines += ["", f"loss           {bars(run.traces.loss, 0.0)}  {_ends(run.traces.loss)}"]
+        lines.append(
+            f"gradient norm  {bars(run.traces.gradient_norm, 0.0)}  {_ends(run.traces.gradient_norm)}"
+        )
+        if record.label_entropy is not None:
+            lines.append(f"(each bar is a thirtieth of {run.traces.updates[-1]} updates; entropy of the "
+                         f"labels: {record.label_entropy:.3f})")  # fmt: skip
+    for evaluation in record.evaluations:
+        lines.append(f"  after {evaluation.step:>6} updates: {text.points(evaluation.value)} on dev")
+    tips = suggestions([run], [found])
+    if tips:
+        lines += ["", "What to try", *(f"  - {tip}" for tip in tips)]
+    return "\n".join(lines) + "\n"
+
+
+def _what_happened(group: RunGroup, found: Sequence[Diagnosis]) -> list[str]:
+    lines = ["What happened"]
+    for cause in Cause:
+        hit = [(run, d) for run, d in zip(group.runs, found, strict=True) if d.cause is cause]
+        if not hit or cause is Cause.NONE:
+            continue
+        seeds = ", ".join(str(run.record.seed) for run, _ in hit)
+        lines.append(f"  {len(hit)} of {len(group.runs)} runs: {cause} (seed {seeds})")
+        since = sorted({d.since for _, d in hit if d.since is not None})
+        if since:
+            lines.append(f"    since when: {_span(since)}")
+        with_norms = [d for _, d in hit if d.bottom_share is not None]
+        if with_norms:
+            lines.append(f"    {_gradient_sentence(with_norms)}")
+    if len(lines) == 1:
+        lines.append("  no run failed")
+    good = [d for d in found if d.cause is Cause.NONE and d.bottom_share is not None]
+    if good and len(good) < len(found):
+        lines.append(f"  for comparison, the successful runs: {_gradient_sentence(good)}")
+    return lines
+
+
+def _gradient_sentence(found: Sequence[Diagnosis]) -> str:
+    shares = [d.bottom_share for d in found if d.bottom_share is not None]
+    gone = [d.vanished_since for d in found if d.vanished_since is not None]
+    span = f"{min(shares):.2g}" if len(shares) == 1 else f"{min(shares):.2g} to {max(shares):.2g}"
+    start = f"late in training the lowest layer's gradient is {span} times the head's"
+    if not gone:
+        return f"{start}: it has not vanished (that is below {VANISHED:g})"
+    which = "" if len(shares) == 1 else f" in {len(gone)} of {len(shares)} runs"
+    return f"{start}: it has vanished{which}, {_span(sorted(set(gone)))}"
+
+
+def _when(since: int | None) -> str:
+    return "" if since is None else f" ({_span([since])})"
+
+
+def _span(updates: Sequence[int]) -> str:
+    if updates[-1] == 0:
+        return "from the start"
+    first = "the start" if updates[0] == 0 else f"update {updates[0]}"
+    return (
+        f"from {first} on" if len(updates) == 1 else f"from {first} or later (up to update {updates[-1]}) on"
+    )
+
+
+def _traces(group: RunGroup, found: Sequence[Diagnosis]) -> list[str]:
+    """Return one line a run with its training loss as bars: failed runs all, successful ones up to twelve."""
+    lines = ["Training loss, one line a run (bars from 0 to the largest of the group)"]
+    tops = [value for run in group.runs for value in run.traces.loss if value is not None]
+    if not tops:
+        return ["The records have no traces."]
+    pairs = list(zip(group.runs, found, scored(group), strict=True))
+    for kind, failed in (("failed", True), ("successful", False)):
+        some = [pair for pair in pairs if (pair[1].cause is not Cause.NONE) is failed]
+        for run, _, (seed, score, _) in some if failed else some[:SHOWN]:
+            trace = bars(run.traces.loss, 0.0, max(tops)) if run.traces.loss else "no trace"
+            lines.append(
+                f"  {kind:<10} seed {seed:>4}  {text.points(score):>5}  {trace}  {run.record.key[:12]}"
+            )
+        if not failed and len(some) > SHOWN:
+            lines.append(f"  and {len(some) - SHOWN} more successful runs")
+    return lines
+
+
+def bars(values: Sequence[float | None], low: float, high: float | None = None) -> str:
+    """Return a trace as a row of bars; "x" where a value is not finite."""
+    known = [value for value in values if value is not None]
+    top = max(known, default=1.0) if high is None else high
+    scale = (len(BARS) - 1) / (top - low) if top > low else 0.0
+    return "".join("x" if v is None else BARS[max(0, round((min(v, top) - low) * scale))] for v in values)
+
+
+def _ends(values: Sequence[float | None]) -> str:
+    first, last = ("NaN" if value is None else f"{value:.3g}" for value in (values[0], values[-1]))
+    return f"{first} to {last}"
+
+
+def picture(group: RunGroup, run: RunWithTraces | None = None) -> Picture | None:
+    """Return losses and dev scores of all runs, and gradient norms by layer of a failed and a good one."""
+    if not any(one.traces.loss for one in group.runs):
+        return None
+    pairs = list(zip(group.runs, group.failed, strict=True))
+    traced = [(one, bad) for one, bad in pairs if one.traces.layer_norms]
+    shown = [next((one for one, bad in traced if bad is kind), None) for kind in (True, False)]
+    if run is not None:
+        shown = [run, next((one for one, bad in traced if not bad and one is not run), None)]
+    return Picture(
+        "report",
+        group.model,
+        group.task,
+        f"{text.one_line(group.strategy)} on {text.one_line(group.task)}: training loss (dashed: entropy "
+        "of the labels) and dev score (dotted: best constant classifier) of every run, failed ones in "
+        "orange; below, gradient norms by layer.",
+        rounded(
+            {
+                "metric": group.first.metric,
+                "constant": group.first.constant,
+                "entropy": group.first.label_entropy,
+                "runs": [
+                    {
+                        "failed": bad,
+                        "bold": one is run,
+                        "updates": one.traces.updates,
+                        "loss": one.traces.loss,
+                        "scores": [[e.step, e.value] for e in one.record.evaluations],
+                    }
+                    for one, bad in pairs
+                ],
+                "panels": [
+                    {
+                        "kind": "failed" if bad else "successful",
+                        "strategy": group.strategy,
+                        "seed": one.record.seed,
+                        "layers": one.record.layers,
+                        "updates": one.traces.layer_updates,
+                        "norms": one.traces.layer_norms,
+                    }
+                    for one, bad in pairs
+                    if any(one is some for some in shown)
+                ],
+            }
+        ),
+    )
+
+
+def document(report: str, drawn: Picture | None) -> str:
+    """Return a report as an HTML file with its picture, self-contained."""
+    svg = draw(drawn) if drawn else ""
+    svg = svg[svg.find("<svg") :]  # without the XML declaration, which HTML does not know
+    title = html.escape(report.split("\n", 1)[0])
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>\n'
+        "<style>body{margin:16px;background:#fff;color:#1f2328}svg{max-width:100%;height:auto}"
+        "pre{white-space:pre-wrap;overflow-wrap:anywhere}</style></head>\n"
+        f"<body><pre>{html.escape(report)}</pre>\n{svg}</body></html>\n"
+    )

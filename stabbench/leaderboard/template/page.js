@@ -1,0 +1,306 @@
+"use strict";
+(() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const byId = (id) => document.getElementById(id);
+  const dash = "\u2013";
+  const points = (value) => (value === null ? dash : (100 * value).toFixed(1));
+  const marks = { ranked: "", "fewer than 20 seeds": "\u2020", incomplete: "\u2021", "stopped early": "\u00a7" };
+
+  // Text reaches the page through textContent only: a name that looks like markup stays text.
+  function element(tag, text, attributes = {}) {
+    const made = document.createElement(tag);
+    if (text !== undefined && text !== null) made.textContent = String(text);
+    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+    return made;
+  }
+
+  // Plotly reads labels as a subset of HTML, so what comes from records is escaped for it.
+  const plain = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+  const short = (text, most) => (text.length > most ? text.slice(0, most - 1) + "\u2026" : text);
+  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+  const unique = (values) => [...new Set(values)];
+
+  const columns = [
+    { title: "strategy", key: (row) => row.strategy },
+    { title: "task", key: (row) => row.task },
+    { title: "verdict", key: (row) => ["PASS", "INCONCLUSIVE", "INCOMPLETE", "FAIL"].indexOf(row.verdict) },
+    { title: "failed", number: true, key: (row) => row.failed / row.finished,
+      text: (row) => `${row.failed}/${row.finished}`,
+      range: (row) => `${(100 * row.failed_low).toFixed(0)}${dash}${(100 * row.failed_high).toFixed(0)} %` },
+    { title: "std", number: true, key: (row) => row.std,
+      text: (row) => (row.near_best ? "\u2248 " : "") + points(row.std) + row.star + marks[row.state],
+      range: (row) => (row.std_low === null ? "" : `${points(row.std_low)}${dash}${points(row.std_high)}`) },
+    { title: "std of successes", number: true, key: (row) => row.std_successes },
+    { title: "mean", number: true, key: (row) => row.mean,
+      range: (row) => (row.mean_low === null ? "" : `${points(row.mean_low)}${dash}${points(row.mean_high)}`) },
+    { title: "max", number: true, key: (row) => row.max },
+    ...[1, 5, 10].map((tries, place) => ({
+      title: `best of ${tries}`, number: true, key: (row) => row.expected_max[place],
+      hint: (row) => `Dodge et al. (2019): ${points(row.expected_max_dodge[place])}` })),
+    { title: "seeds differ on", number: true, key: (row) => row.disagreement,
+      text: (row) => (row.disagreement === null ? dash : `${(100 * row.disagreement).toFixed(1)} %`) },
+    { title: "runs", key: (row) => row.finished, text: (row) =>
+      [`${row.finished} of ${row.planned}`, row.errored && `${row.errored} errored`,
+        row.missing && `${row.missing} not run`].filter(Boolean).join(", ") },
+    { title: "model", key: (row) => row.model },
+  ];
+  const order = { column: null, falling: false };
+
+  function visible() {
+    const [model, task] = [byId("model").value, byId("task").value];
+    const wanted = byId("strategy").value.trim().toLowerCase();
+    return data.rows.filter((row) => (model === "" || row.model === data.rows[model].model)
+      && (task === "" || row.task === data.rows[task].task) && row.strategy.toLowerCase().includes(wanted));
+  }
+
+  function sorted(rows) {
+    if (order.column === null) return rows;
+    const key = columns[order.column].key;
+    const direction = order.falling ? -1 : 1;
+    return [...rows].sort((one, other) => {
+      const [a, b] = [key(one), key(other)];
+      if (a === null || b === null) return (a === null) - (b === null); // the unknown comes last, always
+      return direction * (typeof a === "string" ? a.localeCompare(b) : a - b);
+    });
+  }
+
+  function drawTable() {
+    const rows = sorted(visible());
+    const head = element("tr");
+    columns.forEach((column, place) => {
+      const cell = element("th", null, { scope: "col", class: column.number ? "number" : "" });
+      const button = element("button", column.title, { type: "button" });
+      const mine = order.column === place;
+      cell.setAttribute("aria-sort", mine ? (order.falling ? "descending" : "ascending") : "none");
+      button.addEventListener("click", () => {
+        order.falling = mine && !order.falling;
+        order.column = place;
+        drawTable();
+        byId("table").tHead.rows[0].cells[place].firstChild.focus();
+      });
+      cell.append(button);
+      head.append(cell);
+    });
+    byId("table").tHead.replaceChildren(head);
+    byId("table").tBodies[0].replaceChildren(...rows.map(tableRow));
+    byId("count").textContent = rows.length === data.rows.length
+      ? `${rows.length} rows` : `${rows.length} of ${data.rows.length} rows`;
+  }
+
+  function tableRow(row) {
+    const line = element("tr");
+    columns.forEach((column, place) => {
+      if (place === 0) {
+        const cell = element("th", null, { scope: "row" });
+        const button = element("button", row.strategy, { type: "button", title: row.strategy });
+        button.addEventListener("click", () => openRun(row, null));
+        cell.append(button);
+        line.append(cell);
+        return;
+      }
+      const value = column.text ? column.text(row) : column.number ? points(column.key(row)) : row[column.title];
+      const cell = element("td", value, { class: column.number ? "number" : "" });
+      if (column.title === "verdict") { cell.classList.add(row.verdict); cell.title = row.reason; }
+      if (column.hint) cell.title = column.hint(row);
+      if (column.range) cell.append(" ", element("span", column.range(row), { class: "range" }));
+      line.append(cell);
+    });
+    return line;
+  }
+
+  function layout(extra) {
+    const axis = { gridcolor: colour("line"), zeroline: false, fixedrange: true, automargin: true };
+    return {
+      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", dragmode: false, showlegend: false,
+      font: { color: colour("text"), size: 13, family: "system-ui, sans-serif" },
+      hoverlabel: { bgcolor: colour("raised"), bordercolor: colour("line"), font: { color: colour("text") } },
+      margin: { l: 50, r: 14, t: 8, b: 40 }, hovermode: "closest", ...extra,
+      xaxis: { ...axis, ...extra.xaxis }, yaxis: { ...axis, ...extra.yaxis },
+    };
+  }
+  const settings = { displayModeBar: false, responsive: true, showTips: false };
+
+  function drawCharts() {
+    const rows = visible();
+    for (const old of byId("charts").querySelectorAll(".chart")) Plotly.purge(old);
+    byId("charts").replaceChildren();
+    for (const model of unique(rows.map((row) => row.model))) {
+      for (const task of unique(rows.filter((row) => row.model === model).map((row) => row.task)).sort()) {
+        drawChart(rows.filter((row) => row.model === model && row.task === task));
+      }
+    }
+  }
+
+  function drawChart(rows) {
+    const { model, task, metric, constant } = rows[0];
+    const chart = element("div", null, { class: "chart", role: "img" });
+    chart.setAttribute("aria-label", `Scores of ${rows.length} strategies on ${task}, one point per seed`);
+    byId("charts").append(element("h3", `${task} on ${model}`), chart);
+    const most = byId("charts").clientWidth < 600 ? 15 : 40;
+    const box = { x: [], y: [] };
+    const dots = [[], []].map(() => ({ x: [], y: [], text: [], customdata: [] }));
+    rows.forEach((row, place) => data.groups[row.group].runs.forEach((run, index) => {
+      const [, seed, score, failed] = run;
+      box.x.push(100 * score);
+      box.y.push(place);
+      const dot = dots[failed];
+      dot.x.push(100 * score);
+      dot.y.push(place + (((index * 0.618034) % 1) - 0.5) * 0.5);
+      dot.text.push(`<b>seed ${seed}</b>: ${points(score)}${failed ? ", failed" : ""}<br>${plain(short(row.strategy, 40))}`);
+      dot.customdata.push([row.group, index]);
+    }));
+    const common = { type: "scatter", mode: "markers", hovertemplate: "%{text}<extra></extra>" };
+    Plotly.newPlot(chart, [
+      { type: "box", orientation: "h", ...box, boxpoints: false, hoverinfo: "skip", width: 0.6,
+        line: { color: colour("muted"), width: 1 }, fillcolor: "rgba(0,0,0,0)" },
+      { ...common, ...dots[0], name: "successful",
+        marker: { color: colour("good"), size: 8, opacity: 0.7 } },
+      { ...common, ...dots[1], name: "failed",
+        marker: { color: colour("bad"), size: 8, symbol: "x-thin", line: { color: colour("bad"), width: 2 } } },
+    ], layout({
+      height: 70 + 30 * rows.length,
+      margin: { l: 10, r: 14, t: 4, b: 44 },
+      xaxis: { title: { text: `dev ${plain(metric)}, points` } },
+      yaxis: { tickvals: rows.map((_, place) => place), range: [rows.length - 0.5, -0.5], showgrid: false,
+        ticktext: rows.map((row) => plain(short(row.strategy, most))) },
+      shapes: [{ type: "line", x0: 100 * constant, x1: 100 * constant, yref: "paper", y0: 0, y1: 1,
+        line: { color: colour("text"), width: 1, dash: "dot" } }],
+    }), settings);
+    chart.on("plotly_click", (event) => {
+      const [group, index] = event.points[0].customdata;
+      openRun(rows.find((row) => row.group === group), index);
+    });
+  }
+
+  function openRun(row, index) {
+    const group = data.groups[row.group];
+    byId("run-title").textContent = `${row.strategy} on ${row.task}`;
+    byId("run-group").textContent = `${row.model}: ${row.reason}.`;
+    byId("seeds").replaceChildren(...group.runs.map(([, seed, score, failed], place) => {
+      const label = `seed ${seed}, ${points(score)}${failed ? ", failed" : ""}`;
+      const button = element("button", failed ? `${seed}\u2009\u2718` : seed, { type: "button", "aria-label": label, title: label });
+      if (failed) button.classList.add("failed");
+      button.addEventListener("click", () => showRun(row, place));
+      return button;
+    }));
+    if (!byId("run").open) byId("run").showModal();
+    byId("run").scrollTop = 0;
+    const failedFirst = group.runs.findIndex((run) => run[3]);
+    showRun(row, index ?? Math.max(0, failedFirst));
+  }
+
+  function showRun(row, index) {
+    const group = data.groups[row.group];
+    const [key, seed, score, failed, reason, loss] = group.runs[index];
+    [...byId("seeds").children].forEach((button, place) => button.setAttribute("aria-pressed", place === index));
+    clearRun();
+    const body = byId("run-body");
+    body.append(element("h3", `Seed ${seed}: ${points(score)} ${row.metric}${failed ? ", a failed run" : ""}`, { id: "run-seed" }));
+    if (reason) body.append(element("p", `The run diverged: ${reason}.`));
+    body.append(facts({
+      key: `${key}\u2026`, "training loss, last epoch": loss, "entropy of the labels": group.entropy,
+      "best constant classifier": points(row.constant), "imported from": group.imported_from,
+    }));
+    const curve = data.curves[key];
+    if (curve) drawCurves(body, row, group, curve, failed ? colour("bad") : colour("good"));
+    else body.append(element("p", group.imported_from === null
+      ? `This page has no curves of this run. ${data.curves_note} "stabbench report ${key}" shows them.`
+      : "This run was imported as a score: it has no curves and no recipe here."));
+    if (group.recipe) body.append(element("h3", "Recipe"), facts({ ...group.parameters, ...group.recipe }));
+    body.append(element("h3", "Where it ran"), facts({ "model revision": group.revision, ...group.environment }));
+  }
+
+  function facts(entries) {
+    const list = element("dl");
+    for (const [name, value] of Object.entries(entries)) {
+      if (value === null || value === undefined) continue;
+      const pair = element("div");
+      pair.append(element("dt", name.replaceAll("_", " ")), element("dd", value));
+      list.append(pair);
+    }
+    return list;
+  }
+
+  function drawCurves(body, row, group, curve, line) {
+    const flat = (value, dash) => ({ type: "line", xref: "paper", x0: 0, x1: 1, y0: value, y1: value,
+      line: { color: colour("text"), width: 1, dash } });
+    const small = (title, traces, extra) => {
+      const chart = element("div", null, { class: "curve", role: "img", "aria-label": title });
+      body.append(element("h3", title), chart);
+      Plotly.newPlot(chart, traces, layout({ height: 230, ...extra,
+        xaxis: { title: { text: "update" }, rangemode: "tozero" } }), settings);
+    };
+    const series = { type: "scatter", mode: "lines+markers", line: { color: line, width: 2 }, marker: { size: 4 } };
+    if (curve.l.length) small("Training loss (dashed: entropy of the labels)", [{ ...series, x: curve.u, y: curve.l }],
+      { yaxis: { rangemode: "tozero" }, shapes: group.entropy === null ? [] : [flat(group.entropy, "dash")] });
+    if (curve.e.length) small(`Dev ${row.metric} (dotted: best constant classifier)`,
+      [{ ...series, x: curve.e.map((e) => e[0]), y: curve.e.map((e) => 100 * e[1]) }],
+      { yaxis: { range: around([row.constant, ...curve.e.map((e) => e[1])].map((value) => 100 * value)) },
+        shapes: [flat(100 * row.constant, "dot")] });
+    if (curve.ln.length) small("Gradient norm by layer, from the lowest (thin, pale) to the head",
+      group.layers.map((layer, place) => ({ type: "scatter", mode: "lines", x: curve.lu,
+        y: curve.ln.map((norms) => norms[place]), name: plain(layer),
+        opacity: 0.35 + (0.65 * place) / Math.max(1, group.layers.length - 1),
+        line: { color: line, width: 1 + (1.5 * place) / Math.max(1, group.layers.length - 1) } })),
+      { yaxis: { type: "log", exponentformat: "power", dtick: 1 } });
+  }
+
+  // at least ten points high, so that a flat line looks flat
+  function around(values) {
+    const [low, high] = [Math.min(...values), Math.max(...values)];
+    const room = Math.max(10 - (high - low), (high - low) / 10) / 2;
+    return [low - room, high + room];
+  }
+
+  function clearRun() {
+    for (const old of byId("run-body").querySelectorAll(".curve")) Plotly.purge(old);
+    byId("run-body").replaceChildren();
+  }
+
+  function options(id, name) {
+    const select = byId(id);
+    select.append(element("option", "all", { value: "" }));
+    const values = unique(data.rows.map((row) => row[name])).sort();
+    for (const value of values) {
+      select.append(element("option", value, { value: data.rows.findIndex((row) => row[name] === value) }));
+    }
+  }
+
+  function drawPublished() {
+    if (!data.published.length) return;
+    const section = byId("published");
+    const names = ["strategy", "task", "metric", "model", "n", "std", "mean", "max", "source"];
+    const head = element("tr");
+    head.append(...names.map((name) => element("th", name === "n" ? "seeds" : name, { scope: "col" })));
+    section.querySelector("thead").append(head);
+    section.querySelector("tbody").append(...data.published.map((entry) => {
+      const line = element("tr");
+      line.append(...names.map((name) => element("td", entry[name] ?? dash,
+        { class: typeof entry[name] === "number" ? "number" : "" })));
+      return line;
+    }));
+    section.hidden = false;
+  }
+
+  function draw() { drawTable(); drawCharts(); }
+
+  options("model", "model");
+  options("task", "task");
+  const runs = Object.values(data.groups).flatMap((group) => group.runs);
+  const counted = ["strategy", "task", "model"].map((name) => {
+    const count = unique(data.rows.map((row) => row[name])).length;
+    return `${count} ${count === 1 ? name : name.replace(/y$/, "ie") + "s"}`;
+  });
+  byId("summary").textContent = `${runs.length} runs, ${runs.filter((run) => run[3]).length} of them failed: `
+    + `${counted.join(", ")}.`;
+  byId("notes").append(...[...data.footnotes, data.curves_note].map((note) => element("li", note)));
+  for (const id of ["model", "task", "strategy"]) byId(id).addEventListener("input", draw);
+  byId("filters").addEventListener("reset", () => { order.column = null; order.falling = false; setTimeout(draw); });
+  byId("filters").addEventListener("submit", (event) => event.preventDefault());
+  byId("close").addEventListener("click", () => byId("run").close());
+  byId("run").addEventListener("click", (event) => { if (event.target === byId("run")) byId("run").close(); });
+  byId("run").addEventListener("close", clearRun);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawCharts);
+  drawPublished();
+  draw();
+})();
