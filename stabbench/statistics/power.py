@@ -71,7 +71,7 @@ def spread_power(n: ArrayLike, ratio: float, alpha: float = 0.05) -> tuple[Float
     Bonett's guard lowers both a little: at n = 10 and a twofold ratio by .07 to .10, at n = 25 by less than
     .02.
     """
-    df: Floats = np.maximum(np.asarray(n, dtype=np.float64) - 1.0, 1.0)
+    df = np.asarray(np.maximum(np.asarray(n) - 1, 1), dtype=np.float64)
     return _spread_power(df, *chi2_factors(n, alpha), ratio)
 
 
