@@ -102,7 +102,7 @@ def spread_seeds_needed(
         return None
     successes = np.arange(max(n_successes + 1, MIN_SUCCESSES), MOST_SEEDS + 1)
     a, b = (factors[successes] for factors in _factors_table(alpha))
-    passes, fails = _spread_power(successes - 1.0, a, b, observed / tau)
+    passes, fails = _spread_power((successes - 1).astype(np.float64), a, b, observed / tau)
     return _scaled(_first(successes, np.maximum(passes, fails) >= POWER), n / n_successes)
 
 
