@@ -159,7 +159,7 @@ class StrategySpec(Frozen):
 
     name: str
     label: str
-    parameters: dict[str, str | int | float | bool | None] = {}
+    parameters: dict[str, str | int | float | bool | None] = Field(default_factory=dict)
     source: str
 
 

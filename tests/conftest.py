@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from examples.demo import save_tiny_model, write_rows
 from stabbench import Suite
 from stabbench.planning import Group, PlanOptions, Request, plan_group
-
-WORDS = [f"{letter}{number}" for letter in "abcdefgh" for number in range(6)]
 
 
 @dataclass(frozen=True)
@@ -52,58 +50,6 @@ class Toy:
             f"suite = Suite(task='toy', models=[{str(self.model)!r}], seeds={seeds!r})\n\n"
             + (gates or default)
         )
-
-
-def write_rows(path: Path, rows: int, seed: int) -> None:
-    """Write sentences whose label is whether an `a` word comes before any `b` word."""
-    chance = random.Random(seed)
-    lines = ["text,label"]
-    for number in range(rows):
-        words = chance.sample(WORDS, chance.randint(4, 9))
-        label = "yes" if number % 3 else "no"
-        words.insert(0, "a0" if label == "yes" else "b0")
-        lines.append(f"{' '.join(words)},{label}")
-    path.write_text("\n".join(lines) + "\n")
-
-
-def save_tiny_model(folder: Path, layers: int = 2) -> Path:
-    """Save a small random BERT with a word-level tokenizer, as plain transformers would."""
-    import torch
-    from tokenizers import Tokenizer
-    from tokenizers.models import WordLevel
-    from tokenizers.pre_tokenizers import Whitespace
-    from tokenizers.processors import TemplateProcessing
-    from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
-
-    vocabulary = {w: n for n, w in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS])}
-    words = Tokenizer(WordLevel(vocabulary, unk_token="[UNK]"))
-    words.pre_tokenizer = Whitespace()
-    words.post_processor = TemplateProcessing(
-        single="[CLS] $A [SEP]",
-        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
-        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
-    )
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=words,
-        pad_token="[PAD]",
-        unk_token="[UNK]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        mask_token="[MASK]",
-        model_input_names=["input_ids", "token_type_ids", "attention_mask"],
-    )
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=16,
-        num_hidden_layers=layers,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=32,
-    )
-    BertForSequenceClassification(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -87,7 +87,7 @@ class ProcessExecutor:
         """Start the trainer process unless it runs."""
         if self._process is not None and self._process.poll() is None:
             return
-        self._kill()
+        self.close()
         command = [sys.executable, "-m", "stabbench.training.process", str(self.store.root)]
         command += ["--threads", str(self.threads)]
         for device in self.devices:

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from stabbench.errors import DataError, StabbenchError
+from stabbench.errors import DataError
 from stabbench.registry import Registry
 from stabbench.spec import Frozen
 
@@ -30,6 +30,8 @@ class FolderSource(Frozen):
         columns: 0-based column of each text in the TSV, then that of the label.
         width: number of columns that every TSV row must have.
         header: whether the TSV begins with a header line.
+        hub_labels: names of the labels on the hub, in the order of their ids, where they differ from
+            those of the TSV.
     """
 
     kind: Literal["folder"] = "folder"
@@ -41,6 +43,7 @@ class FolderSource(Frozen):
     columns: tuple[int, ...]
     width: int
     header: bool = True
+    hub_labels: tuple[str, ...] | None = None
 
 
 class FileSource(Frozen):
@@ -80,7 +83,7 @@ class Task(Frozen):
         text_columns: one or two columns of text, in the order in which the model sees them.
         label_column: the column of the label.
         labels: names of the labels in the order of their ids; ``None`` takes what the training data
-            has, sorted.
+            has, sorted (integers by value).
         source: where the rows are.
     """
 
@@ -221,8 +224,8 @@ def subsample(split: Split, size: int, *, stratified: bool, seed: int) -> Split:
         DataError: when there are fewer rows.
     """
     rows = len(split.labels)
-    if size > rows:
-        raise DataError(f"train_size={size} is more than the {rows} training rows.", "lower it.")
+    if not 1 <= size <= rows:
+        raise DataError(f"train_size={size} cannot be drawn from {rows} training rows.", "change it.")
     random = np.random.default_rng(seed)
     if stratified:
         labels = np.asarray(split.labels)
@@ -242,11 +245,11 @@ def subsample(split: Split, size: int, *, stratified: bool, seed: int) -> Split:
 
 
 def check_labels(data: TaskData, name: str) -> None:
-    """Raise a ``StabbenchError`` unless there are rows and at least two labels in training."""
+    """Raise a ``DataError`` unless both splits have rows and there are at least two labels."""
     for part, split in (("training", data.train), ("dev", data.dev)):
         if not split.labels:
             raise DataError(f"the {part} split of {name} is empty.", "give a file with rows.")
     if len(data.label_names) < 2:
-        raise StabbenchError(
+        raise DataError(
             f"{name} has one label only ({data.label_names}).", "a classification task needs two or more."
         )

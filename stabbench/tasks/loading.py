@@ -42,19 +42,19 @@ def load(
     Raises:
         DataError: when rows are missing or malformed, with file and line.
     """
-    train, dev = (list(rows) for rows in _rows(task, data_dir))
-    labels = task.labels
-    if labels is None:
-        labels = tuple(sorted({str(_value(row, task.label_column)) for row in train}))
-    data = TaskData(_split(task, train, labels), _split(task, dev, labels), labels)
+    train, dev = (_filled(task, *part) for part in _parts(task, data_dir))
+    names = task.labels or _label_names(task, train)
+    shown = _names_in_data(task, data_dir) or names
+    data = TaskData(_split(task, train, shown), _split(task, dev, shown), names)
     check_labels(data, task.name)
     if train_size is not None:
         sample = subsample(data.train, train_size, stratified=stratified, seed=sample_seed)
-        data = TaskData(sample, data.dev, labels)
+        data = TaskData(sample, data.dev, names)
     return data
 
 
-def _rows(task: Task, data_dir: Path | None) -> tuple[Iterable[Row], Iterable[Row]]:
+def _parts(task: Task, data_dir: Path | None) -> list[tuple[str, Iterable[Row]]]:
+    """Return where the rows of the training and of the dev split begin, and the rows."""
     source = task.source
     match source:
         case FolderSource() if data_dir is not None:
@@ -66,41 +66,74 @@ def _rows(task: Task, data_dir: Path | None) -> tuple[Iterable[Row], Iterable[Ro
                     "leave --stab-data-dir away to take the hub.",
                 )
             columns = (*task.text_columns, task.label_column)
-            first, second = (read_glue(folder / name, source, columns) for name in source.files)
-            return first, second
+            paths = [folder / name for name in source.files]
+            return [(f"{path}:{1 + source.header}", read_glue(path, source, columns)) for path in paths]
         case FolderSource() | HubSource():
-            first, second = (_hub_rows(task, source, split) for split in source.splits)
-            return first, second
+            return [(f"{source.hub}[{split}]", _hub_rows(source, split)) for split in source.splits]
         case FileSource():
-            return read_file(Path(source.train)), read_file(Path(source.dev))
+            paths = [Path(source.train), Path(source.dev)]
+            return [(f"{path}:{1 + (path.suffix in ('.csv', '.tsv'))}", read_file(path)) for path in paths]
         case MiniSource():
             from stabbench.mini import tasks as mini
 
             made = mini.load(source.name)
-            return _numbered(source.name, made.train), _numbered(source.name, made.dev)
+            return [(source.name, _numbered(source.name, rows)) for rows in (made.train, made.dev)]
+
+
+def _filled(task: Task, place: str, rows: Iterable[Row]) -> list[Row]:
+    found = list(rows)
+    if not found:
+        raise DataError(f"{place}: no rows; the split is empty.", f"give {task.name} a file with rows.")
+    return found
+
+
+def _names_in_data(task: Task, data_dir: Path | None) -> tuple[str, ...] | None:
+    """Return the names that the labels have on the hub, where these are others."""
+    if isinstance(task.source, FolderSource) and data_dir is None:
+        return task.source.hub_labels
+    return None
+
+
+def _label_names(task: Task, rows: list[Row]) -> tuple[str, ...]:
+    names = {_label(task, row) for row in rows}
+    return tuple(sorted(names, key=lambda name: (0, int(name), name) if name.isdecimal() else (1, 0, name)))
 
 
 def _numbered(name: str, rows: Iterable[dict[str, Any]]) -> Iterator[Row]:
     return ((f"{name}:row {number}", row) for number, row in enumerate(rows, start=1))
 
 
-def _hub_rows(task: Task, source: FolderSource | HubSource, split: str) -> Iterator[Row]:
-    # Planning must not import torch, which `datasets` does when it finds it unless told not to.
-    os.environ.setdefault("USE_TORCH", "0")
-    import datasets
-
+def _import_datasets() -> Any:
+    """Import ``datasets`` without torch, which it imports when it finds it unless told not to."""
+    before = os.environ.get("USE_TORCH")
+    os.environ["USE_TORCH"] = "0"
+    try:
+        import datasets
+    finally:
+        if before is None:
+            del os.environ["USE_TORCH"]
+        else:
+            os.environ["USE_TORCH"] = before
     datasets.disable_progress_bars()
+    return datasets
+
+
+def _hub_rows(source: FolderSource | HubSource, split: str) -> Iterator[Row]:
+    datasets = _import_datasets()
     try:
         loaded = datasets.load_dataset(source.hub, source.config, split=split)
     except Exception as error:  # the hub's client raises a dozen kinds, by version
-        folder = ", or put its TSV files into a folder and pass --stab-data-dir FOLDER"
+        if isinstance(source, FolderSource):
+            files = " and ".join(source.files)
+            local = f"pass --stab-data-dir FOLDER, where FOLDER/{source.folder} holds {files}"
+        else:
+            local = "save it as local files and use local_task"
+        reason = (str(error).splitlines() or [""])[0]
         raise DataError(
-            f"{source.hub} cannot be loaded from the hub: {type(error).__name__}: {error}",
-            "go online once so that it is cached"
-            + (folder if isinstance(source, FolderSource) else "")
-            + ".",
+            f"{source.hub} cannot be loaded from the hub: {type(error).__name__}: {reason}",
+            f"go online once so that it is cached (in HF_HOME), or {local}.",
         ) from error
-    return _numbered(f"{source.hub}[{split}]", loaded)
+    yield from _numbered(f"{source.hub}[{split}]", loaded)
 
 
 def _value(row: Row, column: str) -> Any:
@@ -110,20 +143,30 @@ def _value(row: Row, column: str) -> Any:
     return values[column]
 
 
-def _split(task: Task, rows: list[Row], labels: tuple[str, ...]) -> Split:
-    """Return rows as a split; a label is an id, as on the hub, or a name, as in files."""
-    ids = {name: number for number, name in enumerate(labels)}
-    by_id = isinstance(task.source, FolderSource | HubSource | MiniSource)
-    texts, found = [], []
-    for row in rows:
-        texts.append(tuple(str(_value(row, column)) for column in task.text_columns))
-        label = _value(row, task.label_column)
-        if by_id and isinstance(label, int) and 0 <= label < len(labels):
-            found.append(int(label))
-        elif str(label) in ids:
-            found.append(ids[str(label)])
-        else:
+def _text(row: Row, column: str) -> str:
+    text = _value(row, column)
+    if not isinstance(text, str):
+        raise DataError(f"{row[0]}: {column!r} holds {text!r}, not a text.", "give every row a text.")
+    return text
+
+
+def _label(task: Task, row: Row) -> str:
+    label = _value(row, task.label_column)
+    if label is None or label != label:  # None or NaN: a missing value in JSON or Parquet
+        raise DataError(f"{row[0]}: the label is missing.", "give every row a label.")
+    return str(label)
+
+
+def _split(task: Task, rows: list[Row], names: tuple[str, ...]) -> Split:
+    """Return rows as a split; labels are names, or all of them are ids (integers, as on the hub)."""
+    texts = tuple(tuple(_text(row, column) for column in task.text_columns) for row in rows)
+    labels = [_label(task, row) for row in rows]
+    ids = {name: number for number, name in enumerate(names)}
+    if not ids.keys() >= set(labels) and all(isinstance(row[1][task.label_column], int) for row in rows):
+        ids = {str(number): number for number in range(len(names))}
+    for row, label in zip(rows, labels, strict=True):
+        if label not in ids:
             raise DataError(
-                f"{row[0]}: unknown label {label!r}.", f"the labels of {task.name} are {', '.join(labels)}."
+                f"{row[0]}: unknown label {label!r}.", f"the labels of {task.name} are {', '.join(names)}."
             )
-    return Split(tuple(texts), tuple(found))
+    return Split(texts, tuple(ids[label] for label in labels))

@@ -17,7 +17,7 @@ def confusion(labels: ArrayLike, predictions: ArrayLike, n_labels: int) -> tuple
     return tuple(tuple(int(count) for count in row) for row in counts)
 
 
-def score(metric: str, labels: ArrayLike, predictions: ArrayLike) -> float:
+def score(metric: str, labels: ArrayLike, predictions: ArrayLike, n_labels: int) -> float:
     """Return a metric of predictions.
 
     Args:
@@ -25,6 +25,7 @@ def score(metric: str, labels: ArrayLike, predictions: ArrayLike) -> float:
             ``matthews`` (0 where it is 0/0, as for a constant prediction).
         labels: true label ids.
         predictions: predicted label ids.
+        n_labels: how many labels the task has.
 
     Raises:
         ValueError: for another metric.
@@ -35,10 +36,9 @@ def score(metric: str, labels: ArrayLike, predictions: ArrayLike) -> float:
     if metric == "accuracy":
         return float(metrics.accuracy_score(truth, guess))
     if metric == "f1":
-        binary = max(truth.max(), guess.max()) < 2
-        return float(
-            metrics.f1_score(truth, guess, average="binary" if binary else "macro", zero_division=0.0)
-        )
+        average = "binary" if n_labels == 2 else "macro"
+        ids = None if n_labels == 2 else range(n_labels)
+        return float(metrics.f1_score(truth, guess, labels=ids, average=average, zero_division=0.0))
     if metric == "matthews":
         if (guess == guess[0]).all() or (truth == truth[0]).all():
             return 0.0
@@ -49,7 +49,7 @@ def score(metric: str, labels: ArrayLike, predictions: ArrayLike) -> float:
 def constant_value(metric: str, labels: ArrayLike, n_labels: int) -> float:
     """Return the best value of a metric that a classifier with one constant answer reaches."""
     truth: NDArray[np.int_] = np.asarray(labels)
-    return max(score(metric, truth, np.full_like(truth, label)) for label in range(n_labels))
+    return max(score(metric, truth, np.full_like(truth, label), n_labels) for label in range(n_labels))
 
 
 def label_entropy(labels: Sequence[int] | NDArray[np.int_]) -> float:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,20 +27,14 @@ def read_glue(path: Path, source: FolderSource, columns: tuple[str, ...]) -> Ite
     Raises:
         DataError: when the file is missing or a row has a wrong number of columns.
     """
-    text = _text(path)
-    lines = text.split("\n")
-    if lines and lines[-1] == "":
-        lines.pop()
-    for number, line in enumerate(lines, start=1):
-        if number == 1 and source.header:
-            continue
-        values = line.removesuffix("\r").split("\t")
+    for number, values in _tab_separated(path):
         if len(values) != source.width:
             raise DataError(
                 f"{path}:{number}: {len(values)} columns where {source.width} are expected.",
                 "mend the row: texts must hold no tab and no line break.",
             )
-        yield f"{path}:{number}", {c: values[i] for c, i in zip(columns, source.columns, strict=True)}
+        if number > 1 or not source.header:
+            yield f"{path}:{number}", {c: values[i] for c, i in zip(columns, source.columns, strict=True)}
 
 
 def read_file(path: Path) -> Iterator[Row]:
@@ -48,6 +43,7 @@ def read_file(path: Path) -> Iterator[Row]:
     Raises:
         DataError: when the file is missing, malformed or of another kind.
     """
+    readers: dict[str, Callable[[Path], Iterator[Row]]]
     readers = {".csv": _csv, ".tsv": _tsv, ".jsonl": _jsonl, ".json": _jsonl, ".parquet": _parquet}
     if path.suffix not in readers:
         raise DataError(f"{path} is of no known kind.", f"use one of {', '.join(readers)}.")
@@ -59,14 +55,15 @@ def _text(path: Path) -> str:
         with path.open(encoding="utf-8-sig", newline="") as file:  # a carriage return is part of a text
             return file.read()
     except FileNotFoundError:
-        raise DataError(f"{path} does not exist.", "give the folder that holds it.") from None
+        raise DataError(f"{path} does not exist.", "put it there or give another place.") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.", "give a readable file.") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 ({error}).", "convert it to UTF-8.") from error
 
 
 def _csv(path: Path) -> Iterator[Row]:
-    lines = _text(path).splitlines(keepends=True)
-    reader = csv.reader(lines, strict=True)
+    reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
     try:
         yield from _table(path, ((reader.line_num, row) for row in reader))
     except csv.Error as error:
@@ -74,10 +71,19 @@ def _csv(path: Path) -> Iterator[Row]:
 
 
 def _tsv(path: Path) -> Iterator[Row]:
+    yield from _table(path, _tab_separated(path))
+
+
+def _lines(path: Path) -> list[str]:
+    """Return the lines of a file; only a line feed ends one: texts may hold other line separators."""
     lines = _text(path).split("\n")
-    if lines and lines[-1] == "":
+    if lines[-1] == "":
         lines.pop()
-    yield from _table(path, ((n, line.removesuffix("\r").split("\t")) for n, line in enumerate(lines, 1)))
+    return [line.removesuffix("\r") for line in lines]
+
+
+def _tab_separated(path: Path) -> Iterator[tuple[int, list[str]]]:
+    return ((number, line.split("\t")) for number, line in enumerate(_lines(path), start=1))
 
 
 def _table(path: Path, rows: Iterable[tuple[int, list[str]]]) -> Iterator[Row]:
@@ -85,6 +91,8 @@ def _table(path: Path, rows: Iterable[tuple[int, list[str]]]) -> Iterator[Row]:
     for number, values in rows:
         if header is None:
             header = values
+            if len(set(header)) < len(header):
+                raise DataError(f"{path}:{number}: two columns have one name.", "rename one of them.")
         elif len(values) != len(header):
             raise DataError(
                 f"{path}:{number}: {len(values)} columns where the header has {len(header)}.", "mend the row."
@@ -94,7 +102,7 @@ def _table(path: Path, rows: Iterable[tuple[int, list[str]]]) -> Iterator[Row]:
 
 
 def _jsonl(path: Path) -> Iterator[Row]:
-    for number, line in enumerate(_text(path).splitlines(), start=1):
+    for number, line in enumerate(_lines(path), start=1):
         try:
             row = json.loads(line)
         except ValueError as error:

@@ -20,5 +20,6 @@ SCITAIL = Task(
         columns=(0, 1, 2),
         width=3,
         header=False,
+        hub_labels=("entailment", "neutral"),
     ),
 )

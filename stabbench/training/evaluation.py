@@ -56,7 +56,7 @@ def evaluate(
     loss = float(nn.functional.cross_entropy(torch.from_numpy(logits), labels))
     predictions = logits.argmax(axis=1)
     evaluation = Evaluation(
-        value=metrics.score(metric, labels.numpy(), predictions),
+        value=metrics.score(metric, labels.numpy(), predictions, n_labels),
         step=step,
         confusion=metrics.confusion(labels.numpy(), predictions, n_labels),
         dev_loss=finite(loss),

@@ -61,7 +61,7 @@ def test_cold_warm_and_exec_give_the_same_record(toy, executor: ProcessExecutor,
 
     file = tmp_path / "request.json"
     file.write_text(requests[-1].model_dump_json())
-    command = [sys.executable, "-m", "stabbench.cli", "exec", str(file), "--store", str(tmp_path / "store")]
+    command = [sys.executable, "-m", "stabbench", "exec", str(file), "--store", str(tmp_path / "store")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     other = Store(tmp_path / "store")

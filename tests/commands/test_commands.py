@@ -1,0 +1,85 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from stabbench.cli import main
+from stabbench.commands.plan import duration
+from stabbench.runs import ErrorNote, Store
+from tests.runs.test_store import make_record
+
+
+def test_help_and_unknown_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    assert "leaderboard" in capsys.readouterr().out
+    assert main(["plna"]) == 2
+    assert "did you mean 'plan'" in capsys.readouterr().err
+
+
+def test_ls(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ls"]) == 0
+    out = capsys.readouterr().out
+    for line in ("ours", "devlin", "rte", "bert-large-uncased", "suites/rte"):
+        assert any(part.strip().startswith(line) for part in out.splitlines()), line
+
+
+def test_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = Store(tmp_path)
+    record = store.write(make_record())
+    assert main(["show", record.key[:8], "--store", str(tmp_path)]) == 0
+    assert "ours / rte / bert, seed 0" in capsys.readouterr().out
+    assert main(["show", record.key[:8], "--store", str(tmp_path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["key"] == record.key
+    assert main(["show", "nothing", "--store", str(tmp_path)]) == 2
+    store.note_error(ErrorNote(key="e" * 64, kind="crash", message="signal 11", log="the log"))
+    assert main(["show", "e" * 64, "--store", str(tmp_path)]) == 1
+    assert "the log" in capsys.readouterr().out
+
+
+def test_merge_of_what_is_no_store(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["merge", str(tmp_path / "all"), str(tmp_path / "none")]) == 2
+    assert "is no store" in capsys.readouterr().err
+
+
+def test_plan_counts_and_writes_requests(toy, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    suite = tmp_path / "test_toy_plan.py"
+    suite.write_text(toy.suite_file(seeds=2))
+    store = tmp_path / "store"
+    arguments = ["plan", str(suite), "--strategy", "ours", "--strategy", "devlin", "--store", str(store)]
+    arguments += ["--max-steps", "5", "--no-estimate", "--write", str(tmp_path / "requests")]
+    assert main(arguments) == 0
+    out = capsys.readouterr().out
+    assert "ours / toy / " in out
+    assert "2 runs of 5 steps, 0 in the store, 10 steps to train" in out
+    files = sorted((tmp_path / "requests").iterdir())
+    assert len(files) == 4
+    assert main(["exec", str(files[0]), "--store", str(store)]) == 0
+    assert main(arguments) == 0
+    assert "1 in the store" in capsys.readouterr().out
+
+
+def test_plan_estimates(toy, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    suite = tmp_path / "test_toy_estimate.py"
+    suite.write_text(toy.suite_file(seeds=2))
+    assert main(["plan", str(suite), "--store", str(tmp_path / "store"), "--max-steps", "40"]) == 0
+    out = capsys.readouterr().out
+    assert "a run" in out
+    assert "In all about" in out
+
+
+def test_exec_of_what_is_no_request(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = tmp_path / "request.json"
+    place.write_text("{}")
+    assert main(["exec", str(place)]) == 2
+    assert "is no request" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(8, "8 s"), (700, "12 min"), (3 * 3600, "3.0 h"), (3 * 86400, "3.0 days")]
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert duration(seconds) == text

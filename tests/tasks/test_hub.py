@@ -1,0 +1,93 @@
+"""The hub path: a local server answers as the hub does; rows and key equal those of the local folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from stabbench import tasks
+from tests.tasks.hub import COMMIT, hub
+
+LOAD = """
+import json, sys
+from stabbench import models, tasks
+data = tasks.load(tasks.get("rte"))
+model = models.resolve(sys.argv[1])
+sizes = [len(data.train.labels), len(data.dev.labels)]
+print(json.dumps([*sizes, data.fingerprint, model.revision, model.name]))
+print("torch" in sys.modules)
+"""
+
+
+def run(program: str, *arguments: str, home: Path, endpoint: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "HF_ENDPOINT": endpoint, "HF_HOME": str(home), "NO_PROXY": "127.0.0.1"}
+    return subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=240,
+        check=False,
+    )
+
+
+def write_parquet(source: Path, folder: Path) -> None:
+    """Write RTE's TSV files as the Parquet files of `nyu-mll/glue`."""
+    names = {"entailment": 0, "not_entailment": 1}
+    (folder / "rte").mkdir(parents=True)
+    for file, split in (("train", "train"), ("dev", "validation")):
+        lines = (source / "RTE" / f"{file}.tsv").read_text().splitlines()[1:]
+        rows = [line.split("\t") for line in lines]
+        frame = pd.DataFrame(
+            {
+                "sentence1": [row[1] for row in rows],
+                "sentence2": [row[2] for row in rows],
+                "label": [names[row[3]] for row in rows],
+                "idx": range(len(rows)),
+            }
+        )
+        frame.to_parquet(folder / "rte" / f"{split}-00000-of-00001.parquet")
+    (folder / "README.md").write_text(
+        "---\nconfigs:\n- config_name: rte\n  data_files:\n  - split: train\n    path: rte/train-*\n"
+        "  - split: validation\n    path: rte/validation-*\n---\n"
+    )
+
+
+def test_the_hub_gives_what_the_folder_gives(toy, shared: Path, tmp_path: Path) -> None:
+    local = shared / "data" / "glue"
+    write_parquet(local, tmp_path / "glue")
+    shutil.copytree(toy.model, tmp_path / "model")
+    with hub({"datasets/nyu-mll/glue": tmp_path / "glue", "models/someone/tiny": tmp_path / "model"}) as url:
+        done = run(LOAD, "someone/tiny", home=tmp_path / "home", endpoint=url)
+    assert done.returncode == 0, done.stderr[-3000:]
+    answer, torch = done.stdout.splitlines()
+    expected = tasks.load(tasks.get("rte"), local)
+    assert json.loads(answer) == [2490, 277, expected.fingerprint, COMMIT, "someone/tiny"]
+    assert torch == "False"
+
+
+@pytest.mark.parametrize(
+    ("program", "messages"),
+    [
+        (
+            "from stabbench import tasks; tasks.load(tasks.get('rte'))",
+            ["cannot be loaded from the hub", "--stab-data-dir"],
+        ),
+        (
+            "from stabbench import models; models.resolve('someone/tiny')",
+            ["neither a folder nor", "--stab-model"],
+        ),
+    ],
+)
+def test_no_network_names_both_ways_out(tmp_path: Path, program: str, messages: list[str]) -> None:
+    done = run(program, home=tmp_path, endpoint="http://127.0.0.1:9")
+    assert done.returncode != 0
+    for message in [*messages, "go online once"]:
+        assert message in done.stderr
