@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from stabbench.errors import StabbenchError
-from stabbench.models.families import default_recipe, dropout_keys
+from stabbench.models.families import default_recipe, dropout_keys, longest_input
 from stabbench.registry import Registry, suggest
 from stabbench.spec import Frozen, Recipe
 
@@ -82,10 +82,20 @@ def resolve(name: str) -> ResolvedModel:
         if getattr(recipe, ours) is None and config.get(key) is not None
     }
     recipe = recipe.change(**rates)
-    places = config.get("max_position_embeddings")
-    if isinstance(places, int) and 0 < places < recipe.max_length:
-        recipe = recipe.change(max_length=places)
+    longest = longest_input(config)
+    if longest is not None and longest < recipe.max_length:
+        recipe = recipe.change(max_length=longest)
     return ResolvedModel(shown, location, revision, config, recipe)
+
+
+def check_length(model: ResolvedModel, recipe: Recipe) -> None:
+    """Raise a ``StabbenchError`` when a recipe's sequences are longer than the model can see."""
+    longest = longest_input(model.config)
+    if longest is not None and recipe.max_length > longest:
+        raise StabbenchError(
+            f"max_length={recipe.max_length} is more than the {longest} tokens that {model.name} can see.",
+            f"set max_length to {longest} or less.",
+        )
 
 
 def _folder(folder: Path) -> tuple[dict[str, Any], str]:
@@ -94,7 +104,7 @@ def _folder(folder: Path) -> tuple[dict[str, Any], str]:
     for found, what in (
         ((folder / "config.json").is_file(), "config.json"),
         (bool(weights), "weights (model.safetensors)"),
-        (bool(tokenizer), "tokenizer (tokenizer.json or vocab.txt)"),
+        (any(path.name not in SETTINGS for path in tokenizer), "tokenizer (tokenizer.json or vocab.txt)"),
     ):
         if not found:
             raise StabbenchError(
@@ -111,14 +121,16 @@ def _folder(folder: Path) -> tuple[dict[str, Any], str]:
     )
 
 
+SETTINGS = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 TOKENIZER_FILES = (
     "tokenizer.json",
-    "tokenizer_config.json",
+    *SETTINGS,
     "vocab.txt",
     "vocab.json",
     "merges.txt",
     "spiece.model",
     "spm.model",
+    "sentencepiece.bpe.model",
 )
 
 

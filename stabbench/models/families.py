@@ -46,6 +46,19 @@ def dropout_keys(config: dict[str, Any]) -> dict[str, str]:
     return _DROPOUT_KEYS.get(str(config.get("model_type")), {})
 
 
+def longest_input(config: dict[str, Any]) -> int | None:
+    """Return how many tokens a model can see at once; ``None`` where its configuration sets no limit.
+
+    RoBERTa numbers positions from ``pad_token_id + 1``: 512 of its 514 can be used.
+    """
+    positions = config.get("max_position_embeddings")
+    if not isinstance(positions, int) or positions <= 0:
+        return None
+    if config.get("model_type") in ("roberta", "xlm-roberta"):
+        positions -= int(config.get("pad_token_id", 1)) + 1
+    return positions
+
+
 def default_recipe(config: dict[str, Any]) -> Recipe:
     """Return the recipe of a model that is not registered: its family's, else BERT's."""
     return _RECIPES.get(str(config.get("model_type")), BERT)

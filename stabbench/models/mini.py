@@ -1,4 +1,4 @@
-"""The embedded encoder of the mini world. Its learning rate was found by the calibration that its card names."""
+"""The embedded encoder of the mini world; its learning rate was found by the calibration its card names."""
 
 from stabbench.mini import checkpoint_path
 from stabbench.models.base import Model

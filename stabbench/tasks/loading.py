@@ -44,8 +44,8 @@ def load(
     """
     train, dev = (_filled(task, *part) for part in _parts(task, data_dir))
     names = task.labels or _label_names(task, train)
-    shown = _names_in_data(task, data_dir) or names
-    data = TaskData(_split(task, train, shown), _split(task, dev, shown), names)
+    ids = _label_ids(task, train + dev, _names_in_data(task, data_dir) or names)
+    data = TaskData(_split(task, train, ids), _split(task, dev, ids), names)
     check_labels(data, task.name)
     if train_size is not None:
         sample = subsample(data.train, train_size, stratified=stratified, seed=sample_seed)
@@ -157,16 +157,23 @@ def _label(task: Task, row: Row) -> str:
     return str(label)
 
 
-def _split(task: Task, rows: list[Row], names: tuple[str, ...]) -> Split:
-    """Return rows as a split; labels are names, or all of them are ids (integers, as on the hub)."""
-    texts = tuple(tuple(_text(row, column) for column in task.text_columns) for row in rows)
-    labels = [_label(task, row) for row in rows]
+def _label_ids(task: Task, rows: list[Row], names: tuple[str, ...]) -> dict[str, int]:
+    """Return the id of each label as the rows give it: by name, or all rows by id, as on the hub."""
     ids = {name: number for number, name in enumerate(names)}
-    if not ids.keys() >= set(labels) and all(isinstance(row[1][task.label_column], int) for row in rows):
+    by_name = all(_label(task, row) in ids for row in rows)
+    if not by_name and all(isinstance(row[1][task.label_column], int) for row in rows):
         ids = {str(number): number for number in range(len(names))}
-    for row, label in zip(rows, labels, strict=True):
+    return ids
+
+
+def _split(task: Task, rows: list[Row], ids: dict[str, int]) -> Split:
+    texts = tuple(tuple(_text(row, column) for column in task.text_columns) for row in rows)
+    labels = []
+    for row in rows:
+        label = _label(task, row)
         if label not in ids:
             raise DataError(
-                f"{row[0]}: unknown label {label!r}.", f"the labels of {task.name} are {', '.join(names)}."
+                f"{row[0]}: unknown label {label!r}.", f"the labels of {task.name} are {', '.join(ids)}."
             )
-    return Split(texts, tuple(ids[label] for label in labels))
+        labels.append(ids[label])
+    return Split(texts, tuple(labels))
