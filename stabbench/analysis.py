@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,15 +24,18 @@ class Runs:
     Attributes:
         records: the readable records.
         problems: a message for each record that cannot be read.
+        stopped: planned seeds of the groups that were stopped early.
     """
 
     records: tuple[RunRecord, ...]
     problems: tuple[str, ...] = ()
+    stopped: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def groups(self, checkpoint: Checkpoint = "last") -> list[Stability]:
         """Return one sample per group, by task, model and strategy.
 
-        A store does not know what was planned, so each sample counts the runs that are there. Same-seed
+        A store does not know what was planned, so each sample counts the runs that are there, unless its
+        grid was stopped early: then it is incomplete and only ``few_failures`` may judge it. Same-seed
         replicates, and runs whose random streams have seeds of their own, are not part of a plain sample.
         """
         from stabbench.stability import Stability
@@ -42,7 +45,14 @@ class Runs:
             if record.replicate == 0 and (record.spec is None or record.spec.seeds == Seeds.all(record.seed)):
                 found.setdefault(record.group, []).append(record)
         ordered = sorted(found.values(), key=lambda group: _order(group[0]))
-        return [Stability.from_records(group, checkpoint=checkpoint) for group in ordered]
+        samples = []
+        for runs in ordered:
+            seeds = {run.seed for run in runs}
+            planned = sorted(seeds.union(self.stopped.get(runs[0].group, ())))
+            sample = Stability.from_records(runs, planned, checkpoint)
+            sample.stopped_early = not sample.complete
+            samples.append(sample)
+        return samples
 
     def to_pandas(self) -> pd.DataFrame:
         """Return a data frame, one row a run, by task, model, strategy and seed.
@@ -67,7 +77,7 @@ def load(store: str | Path | Store) -> Runs:
     found = store if isinstance(store, Store) else Store(Path(store))
     if not (found.root / "runs").is_dir():
         raise StoreError(f"{found.root} is no store.", "give a folder that has a folder `runs`.")
-    return Runs(tuple(found.records()), tuple(found.problems()))
+    return Runs(tuple(found.records()), tuple(found.problems()), found.stopped())
 
 
 def _order(record: RunRecord) -> tuple[Any, ...]:

@@ -82,7 +82,8 @@ class Stability:
             checkpoint: which checkpoint is judged.
 
         Raises:
-            StabbenchError: when there are none, a seed comes twice, or they are of several groups.
+            StabbenchError: when there are none, a seed comes twice or unplanned, or they are of several
+                groups.
         """
         found = sorted(records, key=lambda record: record.seed)
         groups = {record.group for record in found}
@@ -95,6 +96,9 @@ class Stability:
             raise StabbenchError("a seed comes twice in a sample.", "select one record per seed.")
         first = found[0]
         seeds = tuple(by_seed) if planned_seeds is None else tuple(planned_seeds)
+        surplus = sorted(by_seed.keys() - set(seeds))
+        if surplus:
+            raise StabbenchError(f"seed {surplus[0]} was not planned.", "plan every seed that has a record.")
         return cls(first.task, first.model, first.strategy, seeds, by_seed, checkpoint=checkpoint)
 
     def __str__(self) -> str:

@@ -58,9 +58,11 @@ class Suite:
         train_size: number of training rows to sample; ``None`` takes all.
         stratified: whether the sample keeps the share of each label.
         sample_seed: seed of that sample, the same for all runs.
+        failures_at_most: the allowance of the suite's ``few_failures`` gate, known before the runs, so that
+            ``--stab-early-stop`` can leave out seeds once it is certain to be exceeded.
 
     Raises:
-        StabbenchError: when there is no task, no model or no seed.
+        StabbenchError: when there is no task, no model or no seed, or the allowance is not a share.
     """
 
     task: str | Sequence[str]
@@ -69,6 +71,7 @@ class Suite:
     train_size: int | None = None
     stratified: bool = False
     sample_seed: int = 0
+    failures_at_most: float | None = None
 
     def __post_init__(self) -> None:
         parse_seeds(self.seeds)
@@ -80,6 +83,12 @@ class Suite:
             raise StabbenchError(
                 f"a suite needs a task and a list of models, not {self.task!r} and {self.models!r}.",
                 'write Suite(task="rte", models=["bert-large-uncased"], seeds=25).',
+            )
+
+        if self.failures_at_most is not None and not 0 < self.failures_at_most < 1:
+            raise StabbenchError(
+                f"failures_at_most={self.failures_at_most!r} is not between 0 and 1.",
+                "give the share that few_failures allows, such as 0.2.",
             )
 
     @property

@@ -50,7 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.maxschedchunk = 1  # runs are long: a worker takes one at a time
     config.pluginmanager.register(FailClosed(config), "stabbench-failclosed")
     config.pluginmanager.register(Progress(config, settings), "stabbench-progress")
-    config.pluginmanager.register(Summary(), "stabbench-summary")
+    config.pluginmanager.register(Summary(settings), "stabbench-summary")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -109,6 +109,20 @@ def against(request: pytest.FixtureRequest) -> Stability:
     return session_of(request.config).stability(ref.against(mark.args[0]))
 
 
+@pytest.fixture
+def baseline(request: pytest.FixtureRequest, stability: Stability) -> Stability:
+    """The stored sample of ``--stab-baseline`` for the gate's task, model and strategy."""
+    place = request.config.stash[SETTINGS].baseline
+    runs = session_of(request.config).baseline
+    if place is None or runs is None:
+        pytest.skip("no baseline to judge against: name one with --stab-baseline")
+    from stabbench.baselines import counterpart
+
+    found = counterpart(runs, stability, place.stem)
+    request.node.user_properties.append(("stabbench_baseline", found.runs[0].group))
+    return found
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     """Hold a gate to its verdicts: none but PASS may stay unasserted; INCONCLUSIVE is as the session says."""
@@ -124,6 +138,9 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
             result = yield
         except AssertionError as error:
             failure = error
+        except StabbenchError as error:  # stopped early, or not comparable: the message says it all
+            pyfuncitem._stabbench_error = error  # type: ignore[attr-defined]  # read by makereport
+            raise
         last = stability.verdicts[-1] if stability.verdicts else None
         fails = [v for v in stability.verdicts if v.outcome is Outcome.FAIL]
         unsure = [v for v in stability.verdicts if v.outcome is Outcome.INCONCLUSIVE]
@@ -163,7 +180,7 @@ def pytest_fixture_setup(fixturedef: Any, request: pytest.FixtureRequest) -> Gen
     try:
         return (yield)
     except StabbenchError as error:
-        if fixturedef.argname in ("stability", "against"):
+        if fixturedef.argname in ("stability", "against", "baseline"):
             request.node._stabbench_error = error
         raise
 

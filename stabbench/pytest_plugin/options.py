@@ -84,6 +84,24 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="HOW",
         help="INCONCLUSIVE means fail (default), warn or skip",
     )
+    add(
+        "--stab-baseline",
+        metavar="NAME",
+        help="judge gates that take `baseline` against baselines/NAME.jsonl (or a path)",
+    )
+    add(
+        "--stab-early-stop",
+        action="store_true",
+        help="run no more seeds of a group once few_failures is certain to FAIL; its suite must say "
+        "failures_at_most",
+    )
+    add(
+        "--stab-more-seeds",
+        type=int,
+        metavar="N",
+        help="run up to N seeds in all for gates that are INCONCLUSIVE; each of the two looks has half the "
+        "error rate",
+    )
 
 
 @dataclass(frozen=True)
@@ -101,6 +119,9 @@ class Settings:
     timeout: float | None
     checkpoint: Checkpoint
     inconclusive: Inconclusive
+    baseline: Path | None
+    early_stop: bool
+    more_seeds: int | None
     started: float
     supervisor: int | None
 
@@ -120,12 +141,17 @@ class Settings:
         override(Recipe(), overrides)
         if option.stab_seeds is not None:
             parse_seeds(option.stab_seeds)
-        for name in ("stab_max_steps", "stab_threads", "stab_timeout"):
+        for name in ("stab_max_steps", "stab_threads", "stab_timeout", "stab_more_seeds"):
             value = getattr(option, name)
             if value is not None and value <= 0:
                 raise StabbenchError(
                     f"--{name.replace('_', '-')} {value:g} is not positive.", "give 1 or more."
                 )
+        if option.stab_more_seeds is not None and option.stab_shard is not None:
+            raise StabbenchError(
+                "--stab-more-seeds judges, a share of the seeds (--stab-shard) cannot be judged.",
+                "merge the shards first.",
+            )
         data_dir: Path | None = option.stab_data_dir
         if data_dir is not None and not data_dir.is_dir():
             raise StabbenchError(f"--stab-data-dir {data_dir} is no folder.", "give the folder of task data.")
@@ -153,9 +179,22 @@ class Settings:
                 Inconclusive,
                 _choice("--stab-inconclusive", option.stab_inconclusive, ("fail", "warn", "skip")),
             ),
+            baseline=_baseline(option.stab_baseline, config.rootpath),
+            early_stop=option.stab_early_stop,
+            more_seeds=option.stab_more_seeds,
             started=worker.get("stabbench_started", time.time()),
             supervisor=os.getppid() if worker else None,
         )
+
+
+def _baseline(name: str | None, root: Path) -> Path | None:
+    if name is None:
+        return None
+    from stabbench.baselines import FOLDER, baseline_path, read_baseline  # imports SciPy
+
+    path = baseline_path(name, root / FOLDER).resolve()
+    read_baseline(path)
+    return path
 
 
 def _choice(option: str, value: str, known: Sequence[str]) -> str:

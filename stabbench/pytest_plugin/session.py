@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,7 @@ from stabbench.pytest_plugin.options import Settings
 from stabbench.runs import ErrorNote, RunRecord, Store
 
 if TYPE_CHECKING:
+    from stabbench.analysis import Runs
     from stabbench.stability import Stability
 
 WAIT_SECONDS = 0.2
@@ -37,7 +40,9 @@ class PullSession:
         self.store = Store(settings.store)
         self.refs = tuple(dict.fromkeys(refs))
         self.problems: dict[str, str] = {}
-        self._groups: dict[GroupRef, Group] = {}
+        self._groups: dict[tuple[GroupRef, bool], Group] = {}
+        self._records: dict[str, RunRecord] = {}
+        self._stopped: set[GroupRef] = set()
 
     @cached_property
     def executor(self) -> executors.Executor:
@@ -58,20 +63,35 @@ class PullSession:
             self.executor.close()
             del self.executor
 
-    def group(self, ref: GroupRef) -> Group:
-        """Return a group, planned once."""
-        if ref not in self._groups:
-            self._groups[ref] = plan_group(ref.suite, ref.task, ref.model, ref.strategy, self.settings.plan)
-        return self._groups[ref]
+    @cached_property
+    def baseline(self) -> Runs | None:
+        """The runs of ``--stab-baseline``."""
+        from stabbench.baselines import read_baseline  # SciPy takes a second to import
+
+        return read_baseline(self.settings.baseline) if self.settings.baseline else None
+
+    def group(self, ref: GroupRef, larger: bool = False) -> Group:
+        """Return a group, planned once; ``larger`` is that of the second look (``--stab-more-seeds``)."""
+        if (ref, larger) not in self._groups:
+            plan = self.settings.plan
+            if larger:
+                plan = replace(plan, seeds=more_seeds(self.group(ref).seeds, self.settings.more_seeds or 0))
+            self._groups[ref, larger] = plan_group(ref.suite, ref.task, ref.model, ref.strategy, plan)
+        return self._groups[ref, larger]
 
     def record(self, request: Request) -> RunRecord | None:
         """Return what the store has; an unreadable record is reported and counts as missing."""
         key = request.spec.key
-        try:
-            return self.store.read(key)
-        except RecordError as error:
-            self.problems[key] = str(error)
-            return None
+        if key not in self._records:
+            try:
+                found = self.store.read(key)
+            except RecordError as error:
+                self.problems[key] = str(error)
+                return None
+            if found is None:
+                return None
+            self._records[key] = found
+        return self._records[key]
 
     def error(self, request: Request) -> ErrorNote | None:
         """Return why a run errored in this session, if it did: it is not tried twice."""
@@ -81,17 +101,32 @@ class PullSession:
         """Return whether nothing is left to do for a run in this session."""
         return self.record(request) is not None or self.error(request) is not None
 
-    def pull(self, requests: Iterable[Request]) -> None:
-        """Settle some runs: compute what nobody computes, wait for the rest, help others meanwhile."""
-        pending = [request for request in requests if not self.is_settled(request)]
+    def is_stopped(self, ref: GroupRef) -> bool:
+        """Return whether no more seeds of a group need to run: its failures already exceed the allowance."""
+        limit = ref.suite.failures_at_most
+        if not self.settings.early_stop or limit is None:
+            return False
+        if ref not in self._stopped and self._sample(ref).is_certain_to_fail(limit):
+            self._stopped.add(ref)
+        return ref in self._stopped
+
+    def pull(self, ref: GroupRef, requests: Iterable[Request]) -> None:
+        """Settle some runs of a group: compute what nobody computes, wait for the rest, help meanwhile.
+
+        Nothing is computed for a group that is stopped early.
+        """
         if self.settings.replay:
             return
-        while pending:
+        wanted = list(requests)
+        while pending := self._pending(ref, wanted):
             if not self._compute_one(pending):
-                others = (r for ref in self.refs for r in self.group(ref).requests)
-                if not self._compute_one(r for r in others if not self.is_settled(r)):
+                others = (r for other in self.refs for r in self._pending(other, self.group(other).requests))
+                if not self._compute_one(others):
                     self._wait()
-            pending = [request for request in pending if not self.is_settled(request)]
+
+    def _pending(self, ref: GroupRef, requests: Iterable[Request]) -> list[Request]:
+        unsettled = [request for request in requests if not self.is_settled(request)]
+        return unsettled if unsettled and not self.is_stopped(ref) else []
 
     def _compute_one(self, requests: Iterable[Request]) -> bool:
         """Compute the first run that nobody else computes; return whether there was one."""
@@ -107,23 +142,39 @@ class PullSession:
             os._exit(1)
         time.sleep(WAIT_SECONDS)
 
-    def stability(self, ref: GroupRef) -> Stability:
-        """Return the complete sample of a group, pulled.
+    def stability(self, ref: GroupRef, larger: bool = False) -> Stability:
+        """Return the sample of a group, pulled: complete, or stopped early.
+
+        Args:
+            ref: the group.
+            larger: whether with the seeds of the second look.
 
         Raises:
             Incomplete: when a run errored or, with ``--stab-replay``, is not in the store.
         """
+        self.pull(ref, self.group(ref, larger).requests)
+        stability = self._sample(ref, larger)
+        if not stability.errored and not stability.complete and self.is_stopped(ref):
+            stability.stopped_early = True
+            self.store.note_stopped(self.group(ref).requests[0].spec.group, stability.planned_seeds)
+        else:
+            stability.check_complete()
+        return stability
+
+    def _sample(self, ref: GroupRef, larger: bool = False) -> Stability:
+        """Return what a group has so far."""
         from stabbench.stability import Stability  # SciPy takes a second to import
 
-        group = self.group(ref)
-        self.pull(group.requests)
+        group = self.group(ref, larger)
+        cap = self.settings.more_seeds
+        two_looks = cap is not None and cap > len(self.group(ref).seeds)
         records = {r.spec.seed: record for r in group.requests if (record := self.record(r)) is not None}
         errored = {
             r.spec.seed: note
             for r in group.requests
             if r.spec.seed not in records and (note := self.error(r)) is not None
         }
-        stability = Stability(
+        return Stability(
             ref.task,
             group.requests[0].spec.model.name,
             group.strategy,
@@ -131,9 +182,15 @@ class PullSession:
             records,
             errored,
             self.settings.checkpoint,
+            more=(lambda: self.stability(ref, larger=True)) if two_looks and not larger else None,
+            looks=2 if two_looks else 1,
         )
-        stability.check_complete()
-        return stability
+
+
+def more_seeds(planned: Sequence[int], cap: int) -> tuple[int, ...]:
+    """Return the planned seeds and, up to ``cap`` in all, the whole numbers after the largest."""
+    fresh = itertools.count(max(planned) + 1)
+    return (*planned, *itertools.islice(fresh, max(0, cap - len(planned))))
 
 
 SESSION = pytest.StashKey[PullSession]()
@@ -157,7 +214,7 @@ def run_item(item: RunItem) -> None:
     group = session.group(item.ref)
     request = next(r for r in group.requests if r.spec.seed == item.seed)
     was_there = session.record(request) is not None
-    session.pull([request])
+    session.pull(item.ref, [request])
     record, key = session.record(request), request.spec.key
     summary = {
         "strategy": group.strategy,
@@ -177,6 +234,8 @@ def run_item(item: RunItem) -> None:
     if record is not None:
         return
     note = session.error(request)
+    if note is None and session.is_stopped(item.ref):
+        pytest.skip(f"not run: {group.strategy} on {item.ref.task} is certain to have too many failures")
     if note is None:
         raise StabbenchError(
             f"seed {item.seed} of {group.strategy} on {item.ref.task} is not in the store, and "

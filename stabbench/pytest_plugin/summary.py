@@ -3,32 +3,38 @@
 from __future__ import annotations
 
 import json
-import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from tabulate import tabulate
 
+from stabbench.pytest_plugin.github import append_summary
+from stabbench.pytest_plugin.options import Settings
+
 if TYPE_CHECKING:
     from stabbench.stability import Stability
 
 PASS = "PASS"
+HEADERS = ("strategy", "task", "model", "n", "failed", "mean", "std", "max", "verdict")
 
 
 def gate_properties(stability: Stability) -> list[tuple[str, object]]:
     """Return what a gate's report carries, as plain scalars (xdist and JUnit take nothing else)."""
+    seen = stability.judged  # with more seeds where a gate asked for them
     summary = {
         "strategy": stability.strategy,
         "task": stability.task,
         "model": stability.model,
         "group": next(iter(stability.records.values())).group,
-        "planned": stability.planned,
-        "finished": stability.finished,
-        "failed": stability.failed,
-        "mean": stability.mean,
-        "std": None if math.isnan(stability.std) else stability.std,
-        "max": stability.max,
+        "planned": seen.planned,
+        "finished": seen.finished,
+        "failed": seen.failed,
+        "mean": seen.mean if seen.complete else None,  # those of a stopped grid are biased
+        "std": seen.std if seen.complete and seen.planned > 1 else None,
+        "max": seen.max if seen.complete else None,
+        "stopped_early": seen.stopped_early,
         "verdicts": [[str(v.outcome), v.summary] for v in stability.verdicts],
     }
     found: list[tuple[str, object]] = [("stabbench_gate", json.dumps(summary))]
@@ -46,7 +52,9 @@ def gate_properties(stability: Stability) -> list[tuple[str, object]]:
 class Summary:
     """Collects what reports carry, in the controller or the only process."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.compared: set[str] = set()
         self.rows: dict[str, dict[str, Any]] = {}
         self.runs: dict[str, dict[int, dict[str, Any]]] = {}
         self.verdicts: dict[str, list[list[str]]] = {}
@@ -65,6 +73,14 @@ class Summary:
                 gate = json.loads(str(value))
                 self.rows[gate["group"]] = gate
                 self.verdicts.setdefault(gate["group"], []).extend(gate["verdicts"])
+            elif name == "stabbench_baseline" and report.when == "call":
+                self.compared.add(str(value))
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Turn a session red that was to judge against a baseline and did not."""
+        if self.settings.baseline and self.rows and not self.compared and exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Write the table."""
@@ -74,16 +90,39 @@ class Summary:
         if not table:
             return
         terminalreporter.section("fine-tuning stability")
-        headers = ["strategy", "task", "model", "n", "failed", "mean", "std", "max", "verdict"]
-        lines = tabulate(sorted(table), headers=headers, tablefmt="simple", disable_numparse=True)
+        lines = tabulate(sorted(table), headers=HEADERS, tablefmt="simple", disable_numparse=True)
         terminalreporter.write_line(lines)
+        remarks = self.remarks()
+        for remark in remarks:
+            terminalreporter.write_line(remark)
+        append_summary(HEADERS, sorted(table), remarks)
+
+    def remarks(self) -> list[str]:
+        """Return a line for each gate that did not pass, and how the baseline was used."""
+        found = []
         for group, verdicts in self.verdicts.items():
             row = self.rows[group]
             bad = [text for outcome, text in verdicts if outcome != PASS]
-            for text in bad:
-                terminalreporter.write_line(f"{row['strategy']} on {row['task']}: {text}")
+            found += [f"{row['strategy']} on {row['task']}: {text}" for text in bad]
             if bad:
-                terminalreporter.write_line(f"  what happened: stabbench report {group[:12]}")
+                found.append(f"  what happened: stabbench report {group[:12]}")
+        if self.settings.baseline is not None:
+            found.append(self._baseline(self.settings.baseline))
+        return found
+
+    def _baseline(self, place: Path) -> str:
+        from stabbench.baselines import read_baseline  # SciPy takes a second to import
+
+        groups = read_baseline(place).groups()
+        unused = [str(group) for group in groups if group.runs[0].group not in self.compared]
+        if len(unused) == len(groups):
+            return (
+                f"baseline {place.stem}: no gate judged against it, so the session fails; "
+                "a gate that does takes the fixture `baseline`: assert stability.no_regression(baseline)"
+            )
+        used = f"{len(groups) - len(unused)} of its {len(groups)} groups"
+        rest = f"; no gate used {', '.join(unused)}" if unused else ""
+        return f"baseline {place.stem}: judged against {used}{rest}"
 
     def row(self, group: str) -> list[str]:
         """Return the cells of a group, from its gates, or from its runs where no gate ran."""
@@ -113,5 +152,7 @@ def _cells(
 ) -> list[str]:
     finished, planned, failed = counts
     n = str(planned) if finished == planned else f"{finished} of {planned}"
+    if names.get("stopped_early"):
+        n += ", stopped early"
     shown = ["-" if score is None else f"{100 * score:.1f}" for score in scores]
     return [names["strategy"], names["task"], names["model"], n, f"{failed}/{finished}", *shown, verdict]

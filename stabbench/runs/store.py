@@ -4,6 +4,7 @@ runs/<key>/record.json, arrays.npz [, model.safetensors ...]   what came of a ru
 errors/<key>.json, <key>.log                                   the last time a run errored
 leases/<key>.lock                                              who computes it now
 progress/<pid>.json                                            what each trainer is doing
+stopped/<group>.json                                           planned seeds of a grid stopped early
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -202,12 +203,23 @@ class Store:
             if place.stat().st_mtime < since:
                 return None
             return ErrorNote.model_validate_json(place.read_bytes())
-        except (FileNotFoundError, ValueError):
+        except (OSError, ValueError):
             return None
 
     def clear_error(self, key: str) -> None:
         """Forget an error, since the run has a record now."""
         (self.root / "errors" / f"{key}.json").unlink(missing_ok=True)
+
+    def note_stopped(self, group: str, seeds: Sequence[int]) -> None:
+        """Remember the planned seeds of a group that was stopped early, so that nobody ranks what it has."""
+        place = self.root / "stopped" / f"{group}.json"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(place, json.dumps(sorted(seeds)).encode())
+
+    def stopped(self) -> dict[str, tuple[int, ...]]:
+        """Return the planned seeds of every group that was stopped early; later runs may have completed it."""
+        found = {place.stem: read_json(place) for place in sorted((self.root / "stopped").glob("*.json"))}
+        return {group: tuple(seeds) for group, seeds in found.items() if isinstance(seeds, list)}
 
     def merge(self, other: Store) -> tuple[int, int]:
         """Copy the runs of another store that this one lacks; return (copied, already there).
@@ -217,7 +229,10 @@ class Store:
             StoreError: when this store cannot be written.
         """
         copied = present = 0
-        for key in other.keys():
+        for group, seeds in other.stopped().items():
+            self.note_stopped(group, sorted({*seeds, *self.stopped().get(group, ())}))
+        theirs = other.keys()
+        for key in theirs:
             record = other.read(key)
             if record is None:
                 continue
