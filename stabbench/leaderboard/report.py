@@ -26,7 +26,7 @@ def group_report(group: RunGroup) -> str:
     found = [diagnose(run) for run in group.runs]
     lines = [
         f"{text.one_line(group.strategy)} on {text.one_line(group.task)} with {text.one_line(group.model)}",
-        f"group {group.first.group[:16]}, {text.runs(row)} planned runs have a score, {row.failed} failed",
+        f"group {group.first.group[:16]}; runs: {text.runs(row)}; {row.failed} failed",
         f"at most 20 % may fail: {row.verdict}, {row.reason}",
     ]
     if row.mean is not None:
