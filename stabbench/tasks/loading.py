@@ -42,7 +42,11 @@ def load(
     Raises:
         DataError: when rows are missing or malformed, with file and line.
     """
-    train, dev = (_filled(task, *part) for part in _parts(task, data_dir))
+    (start, rows), (dev_start, dev_rows) = _parts(task, data_dir)
+    train, dev = (
+        _filled(f"{start}: the training", task, rows),
+        _filled(f"{dev_start}: the dev", task, dev_rows),
+    )
     names = task.labels or _label_names(task, train)
     ids = _label_ids(task, train + dev, _names_in_data(task, data_dir) or names)
     data = TaskData(_split(task, train, ids), _split(task, dev, ids), names)
@@ -80,10 +84,10 @@ def _parts(task: Task, data_dir: Path | None) -> list[tuple[str, Iterable[Row]]]
             return [(source.name, _numbered(source.name, rows)) for rows in (made.train, made.dev)]
 
 
-def _filled(task: Task, place: str, rows: Iterable[Row]) -> list[Row]:
+def _filled(split: str, task: Task, rows: Iterable[Row]) -> list[Row]:
     found = list(rows)
     if not found:
-        raise DataError(f"{place}: no rows; the split is empty.", f"give {task.name} a file with rows.")
+        raise DataError(f"{split} split of {task.name} is empty.", "give a file with rows.")
     return found
 
 
