@@ -26,9 +26,8 @@ def answer(repositories: dict[str, Path], path: str) -> tuple[int, dict[str, str
             files = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
             rest = parts[len(prefix) :]
             if rest[:1] == ["tree"]:
-                below = "/".join(rest[2:])
-                found = [f for f in files if f.startswith(below)]
-                tree = [entry(folder, file) for file in found]
+                children = sorted(folder.joinpath(*rest[2:]).iterdir())
+                tree = [entry(folder, child.relative_to(folder).as_posix()) for child in children]
                 return 200, {}, json.dumps(tree).encode()
             if rest[:1] == ["paths-info"]:
                 return 200, {}, json.dumps([entry(folder, file) for file in files]).encode()
@@ -51,7 +50,9 @@ def answer(repositories: dict[str, Path], path: str) -> tuple[int, dict[str, str
 
 
 def entry(folder: Path, file: str) -> dict[str, object]:
-    """Return a file as the hub's tree lists it."""
+    """Return a file or a folder as the hub's tree lists it."""
+    if (folder / file).is_dir():
+        return {"type": "directory", "path": file, "size": 0, "oid": hashlib.sha1(file.encode()).hexdigest()}
     body = (folder / file).read_bytes()
     return {"type": "file", "path": file, "size": len(body), "oid": hashlib.sha1(body).hexdigest()}
 
