@@ -105,9 +105,10 @@ def footnotes(rows: Sequence[Row], groups: Sequence[RunGroup], collection: Colle
         "(centre = median), two-sided, Holm-adjusted over the model's tasks: * p <= .05, ★ p <= .001. "
         "The stars of Mosbach et al. are p < .001 by Levene's test with a centre that they do not name. No "
         "star for a strategy of which half the runs failed, or which fails more often (Boschloo, .05).",
-        "≈ marks the best of a task (fewest failed runs, then smallest std) and all that cannot be told "
-        "from it: the best is not shown to be steadier (failures by Boschloo, spread of the successes by "
-        "Brown and Forsythe; Holm-adjusted over both and over the strategies, .05).",
+        "≈ marks the best of a task (fewest failed runs, then smallest std; none where even that one is "
+        "judged FAIL) and all that cannot be told from it: the best is not shown to be steadier (failures by "
+        "Boschloo, spread of the successes by Brown and Forsythe; Holm-adjusted over both and over the "
+        "strategies, .05).",
     ]
     if State.SMALL in states:
         notes.append(

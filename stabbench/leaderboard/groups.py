@@ -60,8 +60,8 @@ def group_runs(collection: Collection) -> tuple[RunGroup, ...]:
         else:
             by_group[run.record.group].append(run)
     firsts = {group: min(runs, key=_seed).record for group, runs in by_group.items()}
-    models = _names((record.model, model_identity(record)) for record in firsts.values())
-    tasks = _names((record.task, task_identity(record)) for record in firsts.values())
+    models = _names((record.model, model_identity(record), _imported(record)) for record in firsts.values())
+    tasks = _names((record.task, task_identity(record), _imported(record)) for record in firsts.values())
     rivals = Counter((model_identity(r), task_identity(r), r.strategy) for r in firsts.values())
     found = []
     for group, record in firsts.items():
@@ -70,8 +70,8 @@ def group_runs(collection: Collection) -> tuple[RunGroup, ...]:
         runs = tuple(sorted(by_group[group], key=_seed))
         found.append(
             RunGroup(
-                model=models[record.model, model],
-                task=tasks[record.task, task],
+                model=models[model],
+                task=tasks[task],
                 strategy=record.strategy if alone else f"{record.strategy} #{group[:6]}",
                 plan=collection.plans.get(group) or Plan(seeds=tuple(run.record.seed for run in runs)),
                 runs=runs,
@@ -92,11 +92,21 @@ def model_identity(record: RunRecord) -> str:
     return digest([record.model, record.spec.model.revision if record.spec else None])
 
 
-def _names(found: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """Return what to call each (name, identity): the name alone where nobody else bears it."""
-    pairs = set(found)
-    bearers = Counter(name for name, _ in pairs)
-    return {(name, key): name if bearers[name] == 1 else f"{name} #{key[:6]}" for name, key in pairs}
+def _names(found: Iterable[tuple[str, str, bool]]) -> dict[str, str]:
+    """Return what to call each identity of (name, identity, imported): the name alone where that is clear."""
+    entries = set(found)
+    bearers = Counter(name for name, _, _ in entries)
+    alike = Counter((name, imported) for name, _, imported in entries)
+    names = {}
+    for name, identity, imported in entries:
+        origin = " (imported)" if imported and bearers[name] > 1 else ""
+        digit = f" #{identity[:6]}" if alike[name, imported] > 1 else ""
+        names[identity] = name + origin + digit
+    return names
+
+
+def _imported(record: RunRecord) -> bool:
+    return record.spec is None
 
 
 def _seed(run: RunWithTraces) -> int:

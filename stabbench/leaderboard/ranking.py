@@ -10,8 +10,9 @@ have the smallest deviation, since it is that of its failures; and no star is gi
 significantly more often (Boschloo's test, .05) than the one it is compared with.
 
 *Not separable from the best.* The best is the strategy with the smallest share of failed runs and, among
-equals, the smallest standard deviation. Another strategy is separable when the best is steadier by the
-two-part gate (failures, and spread of the successes), Holm-adjusted over the strategies of the task, .05.
+equals, the smallest standard deviation; there is none where even that one is judged FAIL. Another strategy is
+separable when the best is steadier by the two-part gate (failures, and spread of the successes),
+Holm-adjusted over the strategies of the task, .05.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ def _near_best(rows: Sequence[Row], samples: Mapping[str, Sample]) -> set[str]:
     found = set()
     for rivals in by_task(rows).values():
         ranked = sorted((r for r in rivals if r.state is State.RANKED), key=steadiness)
-        if not ranked or ranked[0].failed == ranked[0].finished:
+        if not ranked or ranked[0].verdict == "FAIL":
             continue
         best = samples[ranked[0].group]
         gates = [statistics.steadier_gate(best, samples[row.group]) for row in ranked[1:]]
