@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from statistics import fmean
 
 import numpy as np
 
@@ -16,6 +17,10 @@ from stabbench.runs import RunRecord
 
 VANISHED = 0.01
 """Gradients of the lowest layer have vanished when they are below this share of the head's."""
+
+
+WINDOW = 5
+"""Points of a thinned loss that are averaged, so that the noise of batches does not look like learning."""
 
 
 class Cause(StrEnum):
@@ -64,9 +69,7 @@ def diagnose(run: RunWithTraces) -> Diagnosis:
             if favourite is not None and favourite >= COLLAPSED_SHARE:
                 cause = Cause.COLLAPSED
         elif statistics.stuck_at_entropy(record.train_loss, record.label_entropy):
-            entropy = record.label_entropy
-            stuck = [loss is None or bool(statistics.stuck_at_entropy(loss, entropy)) for loss in traces.loss]
-            cause, since = Cause.STUCK, _since(stuck, traces.updates)
+            cause, since = Cause.STUCK, _since(_flat(traces.loss, record.label_entropy), traces.updates)
         elif favourite is not None and favourite >= COLLAPSED_SHARE:
             cause = Cause.COLLAPSED
         else:
@@ -78,6 +81,16 @@ def _bad_update(record: RunRecord) -> int | None:
     """Return the update that the reason names."""
     found = re.search(r"update (\d+)", record.reason or "")
     return int(found[1]) if found else None
+
+
+def _flat(losses: Sequence[float | None], entropy: float) -> list[bool]:
+    """Return where the loss, averaged over the last ``WINDOW`` points, has not clearly left the entropy."""
+    flags = []
+    for end in range(1, len(losses) + 1):
+        known = [loss for loss in losses[max(0, end - WINDOW) : end] if loss is not None]
+        whole = len(known) == WINDOW
+        flags.append(not whole or bool(statistics.stuck_at_entropy(fmean(known), entropy, tolerance=0.1)))
+    return flags
 
 
 def _since(flags: Sequence[bool], updates: Sequence[int]) -> int | None:

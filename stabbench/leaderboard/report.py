@@ -120,9 +120,7 @@ def _span(updates: Sequence[int]) -> str:
     if updates[-1] == 0:
         return "from the start"
     first = "the start" if updates[0] == 0 else f"update {updates[0]}"
-    return (
-        f"from {first} on" if len(updates) == 1 else f"from {first} or later (up to update {updates[-1]}) on"
-    )
+    return f"from {first} on" if len(updates) == 1 else f"from {first} to update {updates[-1]} on"
 
 
 def _traces(group: RunGroup, found: Sequence[Diagnosis]) -> list[str]:
