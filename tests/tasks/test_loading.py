@@ -1,0 +1,199 @@
+"""Labels by name or id, missing values, and the ways to the rows."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stabbench import tasks
+from stabbench.errors import DataError
+from stabbench.tasks import Task, loading
+from stabbench.tasks.readers import read_glue
+
+
+def local(folder: Path, train: list[Any], dev: list[Any], labels: tuple[str, ...] | None = None) -> Task:
+    """Return a task whose rows have these labels and the texts t0, t1, ..."""
+    paths = []
+    for name, found in (("train", train), ("dev", dev)):
+        path = folder / f"{name}.jsonl"
+        rows = [{"text": f"t{number}", "label": label} for number, label in enumerate(found)]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        paths.append(path)
+    return tasks.local_task("mine", train=paths[0], dev=paths[1], text="text", labels=labels)
+
+
+@pytest.fixture
+def fake_hub(
+    monkeypatch: pytest.MonkeyPatch,
+) -> dict[tuple[str, str | None], dict[str, list[dict[str, Any]]]]:
+    """Return a dictionary that stands for the hub: (id, configuration) -> split -> rows."""
+    store: dict[tuple[str, str | None], dict[str, list[dict[str, Any]]]] = {}
+
+    def load_dataset(hub: str, config: str | None, split: str) -> list[dict[str, Any]]:
+        return store[hub, config][split]
+
+    monkeypatch.setattr(loading, "_import_datasets", lambda: SimpleNamespace(load_dataset=load_dataset))
+    return store
+
+
+@pytest.mark.parametrize(
+    ("train", "dev", "labels", "names", "ids"),
+    [
+        ([1, 2, 1], [2], None, ("1", "2"), ((0, 1, 0), (1,))),
+        ([10, 9, 2], [10], None, ("2", "9", "10"), ((2, 1, 0), (2,))),
+        (["b", "a"], ["a"], None, ("a", "b"), ((1, 0), (0,))),
+        ([0, 1], [1], ("neg", "pos"), ("neg", "pos"), ((0, 1), (1,))),
+        (["pos", "neg"], ["pos"], ("neg", "pos"), ("neg", "pos"), ((1, 0), (1,))),
+        ([0, 1], [1], ("1", "2"), ("1", "2"), ((0, 1), (1,))),  # dev alone would look like names
+        ([False, True], [True], None, ("False", "True"), ((0, 1), (1,))),
+    ],
+)
+def test_labels(
+    tmp_path: Path,
+    train: list[Any],
+    dev: list[Any],
+    labels: tuple[str, ...] | None,
+    names: tuple[str, ...],
+    ids: tuple[tuple[int, ...], tuple[int, ...]],
+) -> None:
+    data = tasks.load(local(tmp_path, train, dev, labels))
+    assert data.label_names == names
+    assert (data.train.labels, data.dev.labels) == ids
+
+
+@pytest.mark.parametrize(
+    ("train", "dev", "labels", "message"),
+    [
+        ([0, 1], [2], None, r"dev\.jsonl:1: unknown label '2'"),
+        ([0, 1, -1], [0], ("a", "b"), r"train\.jsonl:3: unknown label '-1'"),
+        (["a", "b"], ["a", "c"], None, r"dev\.jsonl:2: unknown label 'c'"),
+        (["a", None], ["a"], None, r"train\.jsonl:2: the label is missing"),
+        ([0.0, float("nan")], [0.0], None, r"train\.jsonl:2: the label is missing"),
+        (["a", "a"], ["a"], None, "mine has one label only"),
+        ([], ["a"], None, r"train\.jsonl:1: the training split of mine is empty"),
+        (["a", "b"], [], None, r"dev\.jsonl:1: the dev split of mine is empty"),
+    ],
+)
+def test_bad_labels_are_named_with_file_and_line(
+    tmp_path: Path, train: list[Any], dev: list[Any], labels: tuple[str, ...] | None, message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        tasks.load(local(tmp_path, train, dev, labels))
+
+
+@pytest.mark.parametrize("value", [None, 3, ["a"]])
+def test_a_text_must_be_a_text(tmp_path: Path, value: Any) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text(
+        '{"text": "a", "label": 0}\n' + json.dumps({"text": value, "label": 1}) + "\n", encoding="utf-8"
+    )
+    with pytest.raises(DataError, match=r"t\.jsonl:2: 'text' holds .*, not a text"):
+        tasks.load(tasks.local_task("mine", train=path, dev=path, text="text"))
+
+
+def test_hub_and_folder_give_equal_fingerprints(tmp_path: Path, fake_hub: dict[Any, Any]) -> None:
+    folder = tmp_path / "CoLA"
+    folder.mkdir()
+    for name in ("train.tsv", "dev.tsv"):
+        (folder / name).write_text('gj04\t1\t\tHe said "NA.\ngj04\t0\t*\tnull')  # no final newline
+    rows = [{"sentence": 'He said "NA.', "label": 1}, {"sentence": "null", "label": 0}]
+    fake_hub["nyu-mll/glue", "cola"] = {"train": rows, "validation": rows}
+    cola = tasks.get("cola")
+    assert tasks.load(cola).fingerprint == tasks.load(cola, tmp_path).fingerprint
+    assert tasks.load(cola).train.labels == (1, 0)
+
+
+def test_scitail_names_its_labels_differently_on_the_hub(tmp_path: Path, fake_hub: dict[Any, Any]) -> None:
+    folder = tmp_path / "SciTail"
+    folder.mkdir()
+    for name in ("train.tsv", "dev.tsv"):
+        (folder / name).write_text("p\th\tneutral\nq\ti\tentails\n")
+    rows = [
+        {"sentence1": "p", "sentence2": "h", "gold_label": "neutral"},
+        {"sentence1": "q", "sentence2": "i", "gold_label": "entailment"},
+    ]
+    fake_hub["allenai/scitail", "snli_format"] = {"train": rows, "validation": rows}
+    scitail = tasks.get("scitail")
+    assert tasks.load(scitail) == tasks.load(scitail, tmp_path)
+    assert tasks.load(scitail).train.labels == (1, 0)
+
+
+def test_scitail_reads_the_released_layout(shared: Path) -> None:
+    """Counts: the test split's labels, 842 entails and 1,284 neutral (data/scitail/SOURCES.md)."""
+    source = tasks.get("scitail").source
+    rows = read_glue(shared / "data/scitail/test.derived.tsv", source, ("premise", "hypothesis", "label"))
+    labels = [row["label"] for _, row in rows]
+    assert (labels.count("entails"), labels.count("neutral")) == (842, 1284)
+
+
+def test_a_hub_task_takes_its_own_columns_and_splits(fake_hub: dict[Any, Any]) -> None:
+    fake_hub["someone/tickets", None] = {
+        "train": [{"a": "x", "b": "y", "team": 1}, {"a": "z", "b": "w", "team": 0}],
+        "test": [{"a": "v", "b": "u", "team": 1}],
+    }
+    task = tasks.hub_task(
+        "tickets", hub="someone/tickets", splits=("train", "test"), text=("a", "b"), label="team"
+    )
+    assert tasks.get("tickets") == task
+    assert Task.model_validate_json(task.model_dump_json()) == task
+    data = tasks.load(task)
+    assert data.train.texts == (("x", "y"), ("z", "w"))
+    assert data.dev.labels == (1,)
+    fake_hub["someone/tickets", None]["train"][1].pop("b")
+    with pytest.raises(DataError, match=r"someone/tickets\[train\]:row 2: there is no column 'b'"):
+        tasks.load(task)
+
+
+def test_a_task_is_hashable_plain_data() -> None:
+    assert hash(tasks.get("rte")) == hash(Task.model_validate_json(tasks.get("rte").model_dump_json()))
+
+
+@given(
+    st.lists(st.tuples(st.text(), st.integers(0, 1)), min_size=1, max_size=6),
+    st.lists(st.tuples(st.text(), st.integers(0, 1)), min_size=1, max_size=6),
+)
+def test_fingerprints_are_equal_for_equal_rows_only(one: list[Any], other: list[Any]) -> None:
+    def data(rows: list[Any]) -> tasks.TaskData:
+        split = tasks.Split(tuple((text,) for text, _ in rows), tuple(label for _, label in rows))
+        return tasks.TaskData(split, split, ("0", "1"))
+
+    assert (data(one).fingerprint == data(other).fingerprint) == (one == other)
+
+
+def test_a_subsample_changes_the_fingerprint_and_leaves_dev_alone(tmp_path: Path) -> None:
+    task = local(tmp_path, [0, 1] * 20, [0, 1])
+    whole, part = tasks.load(task), tasks.load(task, train_size=10)
+    assert len(part.train.labels) == 10
+    assert part.dev == whole.dev
+    assert len({whole.fingerprint, part.fingerprint, tasks.load(task, None, 10, True, 1).fingerprint}) == 3
+
+
+def test_loading_imports_no_torch(tmp_path: Path) -> None:
+    """Neither from files nor through `datasets`, and the environment is left as it was."""
+    local(tmp_path, [0, 1], [0, 1])
+    program = (
+        "import os, sys\n"
+        "from stabbench import tasks\n"
+        "from stabbench.tasks import loading\n"
+        f"place = {str(tmp_path)!r}\n"
+        "task = tasks.local_task('t', train=place + '/train.jsonl', dev=place + '/dev.jsonl', text='text')\n"
+        "tasks.load(task)\n"
+        "assert 'datasets' not in sys.modules\n"
+        "loading._import_datasets()\n"
+        "assert 'torch' not in sys.modules, 'torch'\n"
+        "assert 'USE_TORCH' not in os.environ\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "USE_TORCH"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr
