@@ -9,7 +9,7 @@ from torch import nn
 
 from stabbench.runs import Arrays
 
-LAYER_POINTS = 200
+LAYER_POINTS = 60
 """About how many updates of a run have their gradient norms by layer recorded."""
 
 _LAYER = re.compile(r"(?:^|\.)(?:layers?|albert_layers)\.(\d+)\.")
