@@ -63,7 +63,7 @@ def test_rounded_accuracies_fail_by_their_counts(
 def test_other_metrics_fail_within_half_a_rounding_step_of_the_constant(tmp_path: Path) -> None:
     common = {**ROW, "metric": "f1", "constant": 2 / 3}
     del common["n_majority"]
-    scores = ["0.6667", "0.6668", "0.7", "0.8123"]  # "0.7" is 0.7000: its zeros were dropped
+    scores = ["0.6667", "0.6668", "0.67", "0.8123"]  # "0.67" is 0.6700: its zeros were dropped
     rows = [{**common, "seed": seed, "score": score} for seed, score in enumerate(scores)]
     stability = Stability.from_records(read_scores(write(tmp_path / "a.csv", rows)))
     assert stability.failed_seeds == (0,)

@@ -157,6 +157,16 @@ def test_early_stop_leaves_out_what_cannot_change_the_verdict(project: Project, 
     assert group.planned == 25
 
 
+def test_early_stop_goes_on_while_the_verdict_is_open(project: Project) -> None:
+    project.write_suite(seeds=3)
+    place = project.folder / "suites" / "toy" / "test_toy.py"
+    place.write_text(place.read_text().replace("seeds=3", "seeds=3, failures_at_most=0.5"))
+    fill(project, [20, 26])
+    found = project.run("suites/toy", "--stab-early-stop")
+    assert "stopped early" not in found.output
+    assert len(Store(project.folder / ".stabbench").keys()) == 3
+
+
 def test_only_few_failures_may_judge_a_stopped_grid(project: Project) -> None:
     project.write_suite(seeds=25, gates="def test_std(stability):\n    assert stability.std < 9\n")
     place = project.folder / "suites" / "toy" / "test_toy.py"

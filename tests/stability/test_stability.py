@@ -76,6 +76,8 @@ def test_a_sample_is_one_group_with_each_seed_once() -> None:
         Stability.from_records([record(0, 180), record(1, 180, strategy="devlin")])
     with pytest.raises(StabbenchError, match="a seed comes twice"):
         Stability.from_records([record(0, 180), record(0, 181)])
+    with pytest.raises(StabbenchError, match="seed 2 was not planned"):
+        Stability.from_records(records(STEADY[:3]), planned_seeds=(0, 1))
 
 
 @pytest.mark.parametrize(("correct", "failed"), [(145, True), (146, True), (147, False), (None, True)])
