@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -107,23 +106,10 @@ def _numbered(name: str, rows: Iterable[dict[str, Any]]) -> Iterator[Row]:
     return ((f"{name}:row {number}", row) for number, row in enumerate(rows, start=1))
 
 
-def _import_datasets() -> Any:
-    """Import ``datasets`` without torch, which it imports when it finds it unless told not to."""
-    before = os.environ.get("USE_TORCH")
-    os.environ["USE_TORCH"] = "0"
-    try:
-        import datasets
-    finally:
-        if before is None:
-            del os.environ["USE_TORCH"]
-        else:
-            os.environ["USE_TORCH"] = before
-    datasets.disable_progress_bars()
-    return datasets
-
-
 def _hub_rows(source: FolderSource | HubSource, split: str) -> Iterator[Row]:
-    datasets = _import_datasets()
+    import datasets  # takes a second, and local files need none of it
+
+    datasets.disable_progress_bars()
     try:
         loaded = datasets.load_dataset(source.hub, source.config, split=split)
     except Exception as error:  # the hub's client raises a dozen kinds, by version

@@ -26,8 +26,11 @@ print("torch" in sys.modules)
 """
 
 
-def run(program: str, *arguments: str, home: Path, endpoint: str) -> subprocess.CompletedProcess[str]:
+def run(
+    program: str, *arguments: str, home: Path, endpoint: str, **settings: str
+) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "HF_ENDPOINT": endpoint, "HF_HOME": str(home), "NO_PROXY": "127.0.0.1"}
+    environment |= settings
     return subprocess.run(
         [sys.executable, "-c", program, *arguments],
         capture_output=True,
@@ -43,7 +46,7 @@ def write_parquet(source: Path, folder: Path) -> None:
     names = {"entailment": 0, "not_entailment": 1}
     (folder / "rte").mkdir(parents=True)
     for file, split in (("train", "train"), ("dev", "validation")):
-        lines = (source / "RTE" / f"{file}.tsv").read_text().splitlines()[1:]
+        lines = (source / "RTE" / f"{file}.tsv").read_text().removesuffix("\n").split("\n")[1:]
         rows = [line.split("\t") for line in lines]
         frame = pd.DataFrame(
             {
@@ -60,8 +63,24 @@ def write_parquet(source: Path, folder: Path) -> None:
     )
 
 
-def test_the_hub_gives_what_the_folder_gives(toy, shared: Path, tmp_path: Path) -> None:
-    local = shared / "data" / "glue"
+@pytest.fixture(params=["made up", "real"])
+def local(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Return a folder with RTE in GLUE's layout: the real rows, or a few that need no folder of data."""
+    if request.param == "real":
+        return request.getfixturevalue("shared") / "data" / "glue"
+    rows = [
+        "0\tIt rains.\tNA\tentailment",
+        '1\tHe said "no.\tnull\tnot_entailment',
+        "2\t\u2028\té\tentailment",
+    ]
+    (tmp_path / "local" / "RTE").mkdir(parents=True)
+    for name, part in (("train.tsv", rows), ("dev.tsv", rows[1:])):
+        text = "\n".join(["index\tsentence1\tsentence2\tlabel", *part]) + "\n"
+        (tmp_path / "local" / "RTE" / name).write_text(text)
+    return tmp_path / "local"
+
+
+def test_the_hub_gives_what_the_folder_gives(toy, local: Path, tmp_path: Path) -> None:
     write_parquet(local, tmp_path / "glue")
     shutil.copytree(toy.model, tmp_path / "model")
     with hub({"datasets/nyu-mll/glue": tmp_path / "glue", "models/someone/tiny": tmp_path / "model"}) as url:
@@ -69,25 +88,30 @@ def test_the_hub_gives_what_the_folder_gives(toy, shared: Path, tmp_path: Path) 
     assert done.returncode == 0, done.stderr[-3000:]
     answer, torch = done.stdout.splitlines()
     expected = tasks.load(tasks.get("rte"), local)
-    assert json.loads(answer) == [2490, 277, expected.fingerprint, COMMIT, "someone/tiny"]
+    sizes = [len(expected.train.labels), len(expected.dev.labels)]
+    assert json.loads(answer) == [*sizes, expected.fingerprint, COMMIT, "someone/tiny"]
     assert torch == "False"
 
 
 @pytest.mark.parametrize(
-    ("program", "messages"),
+    ("program", "messages", "settings"),
     [
         (
             "from stabbench import tasks; tasks.load(tasks.get('rte'))",
             ["cannot be loaded from the hub", "--stab-data-dir"],
+            {"HF_HUB_OFFLINE": "1"},  # at once; a refused connection is tried again for half a minute
         ),
         (
             "from stabbench import models; models.resolve('someone/tiny')",
             ["neither a folder nor", "--stab-model"],
+            {},
         ),
     ],
 )
-def test_no_network_names_both_ways_out(tmp_path: Path, program: str, messages: list[str]) -> None:
-    done = run(program, home=tmp_path, endpoint="http://127.0.0.1:9")
+def test_no_network_names_both_ways_out(
+    tmp_path: Path, program: str, messages: list[str], settings: dict[str, str]
+) -> None:
+    done = run(program, home=tmp_path, endpoint="http://127.0.0.1:9", **settings)
     assert done.returncode != 0
     for message in [*messages, "go online once"]:
         assert message in done.stderr
