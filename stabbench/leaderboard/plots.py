@@ -100,12 +100,16 @@ def _panels(
     return figure, list(axes.flat)
 
 
-def _box(axes: Axes, place: float, values: Sequence[float], width: float, vertical: bool) -> None:
+def _boxes(axes: Axes, cells: Sequence[tuple[int, Sequence[Any]]], vertical: bool) -> None:
+    """Draw a box at each place, and its runs ([seed, score, failed]) over it."""
+    cells = [(place, runs) for place, runs in cells if runs]
+    if not cells:
+        return
     line = {"color": TEXT, "linewidth": 0.8}
     axes.boxplot(
-        [list(values)],
-        positions=[place],
-        widths=width,
+        [[100 * score for _, score, _ in runs] for _, runs in cells],
+        positions=[place for place, _ in cells],
+        widths=0.6,
         orientation="vertical" if vertical else "horizontal",
         showfliers=False,
         manage_ticks=False,
@@ -114,17 +118,20 @@ def _box(axes: Axes, place: float, values: Sequence[float], width: float, vertic
         capprops=line,
         medianprops={"color": TEXT, "linewidth": 1.6},
     )
+    scores = [100 * score for _, runs in cells for _, score, _ in runs]
+    failed = [bad for _, runs in cells for *_, bad in runs]
+    # spread by the golden ratio, so that it is the same every time
+    places = [
+        place + (number * 0.618034 % 1 - 0.5) * 0.5 for place, runs in cells for number in range(len(runs))
+    ]
+    x, y = (places, scores) if vertical else (scores, places)
+    _dots(axes, x, y, failed)
 
 
 def _dots(axes: Axes, x: Any, y: Any, failed: Sequence[bool]) -> None:
     x, y, bad = np.asarray(x, float), np.asarray(y, float), np.asarray(failed, bool)
     axes.plot(x[~bad], y[~bad], "o", ms=3.2, color=GOOD, alpha=0.65, mew=0, zorder=3)
     axes.plot(x[bad], y[bad], "x", ms=4.2, color=BAD, mew=1.1, zorder=3)
-
-
-def _spots(count: int, width: float) -> Any:
-    """Return offsets that spread the points of a box, the same every time."""
-    return ((np.arange(count) * 0.618034) % 1 - 0.5) * width
 
 
 def _distributions(data: dict[str, Any]) -> Figure:
@@ -134,12 +141,8 @@ def _distributions(data: dict[str, Any]) -> Figure:
     figure, panels = _panels(len(data["panels"]), 0.9 + 0.3 * len(names), left=left, sharey=True)
     for axes, panel in zip(panels, data["panels"], strict=True):
         axes.axvline(100 * panel["constant"], color=TEXT, linestyle=":", linewidth=1)
-        for place, name in enumerate(names):
-            runs = panel["scores"].get(name, [])
-            if runs:
-                scores = [100 * score for _, score, _ in runs]
-                _box(axes, place, scores, 0.6, vertical=False)
-                _dots(axes, scores, place + _spots(len(runs), 0.5), [bad for *_, bad in runs])
+        cells = [(place, panel["scores"].get(name, [])) for place, name in enumerate(names)]
+        _boxes(axes, cells, vertical=False)
         axes.set_title(one_line(panel["task"]))
         axes.set_xlabel("dev score, points")
         axes.grid(axis="y", visible=False)
@@ -165,11 +168,7 @@ def _learning_rates(data: dict[str, Any]) -> Figure:
     kinds = [(panel, kind) for panel in panels for kind in ("without", "with")]
     for axes, (panel, kind) in zip(axes_list, kinds, strict=True):
         rates = sorted({rate for rate, _ in panel["without"] + panel["with"]})
-        for rate, runs in panel[kind]:
-            place = rates.index(rate)
-            scores = [100 * score for _, score, _ in runs]
-            _box(axes, place, scores, 0.6, vertical=True)
-            _dots(axes, place + _spots(len(runs), 0.5), scores, [bad for *_, bad in runs])
+        _boxes(axes, [(rates.index(rate), runs) for rate, runs in panel[kind]], vertical=True)
         axes.axhline(100 * data["constant"], color=TEXT, linestyle=":", linewidth=1)
         axes.set_xticks(range(len(rates)), [f"{rate:g}" for rate in rates], rotation=45, ha="right")
         axes.set_xlim(-0.6, len(rates) - 0.4)

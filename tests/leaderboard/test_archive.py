@@ -28,6 +28,8 @@ def test_an_archive_gives_back_what_the_store_holds(tmp_path: Path) -> None:
     found = collect([read_store(store)])
     write_archive(found, tmp_path / "a.jsonl.gz")
     assert len(found.runs) == 8
+    assert [one.record.key for one in found.runs] == store.keys()
+    assert collect([Collection(tuple(reversed(found.runs)))]).runs == found.runs
     assert read_archive(tmp_path / "a.jsonl.gz") == found
 
 
@@ -36,6 +38,7 @@ def test_equal_runs_give_equal_bytes_in_any_order(tmp_path: Path) -> None:
     write_archive(Collection(tuple(some)), tmp_path / "a.gz")
     write_archive(Collection(tuple(reversed(some))), tmp_path / "b.gz")
     assert (tmp_path / "a.gz").read_bytes() == (tmp_path / "b.gz").read_bytes()
+    assert (tmp_path / "a.gz").read_bytes()[4:8] == bytes(4), "the time of writing is in the file"
 
 
 def test_traces_are_thinned_to_window_means() -> None:
