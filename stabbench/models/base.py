@@ -68,9 +68,9 @@ def resolve(name: str) -> ResolvedModel:
         config, revision = _folder(Path(location))
         shown = name if registered else Path(location).name
     else:
-        if not registered and (name.startswith((".", "/", "~")) or name.count("/") > 1):
+        if location.startswith((".", "/", "~")) or location.count("/") > 1:
             raise StabbenchError(
-                f"{name} is no folder.",
+                f"{location} is no folder.",
                 f"give the folder of a saved model, a hub id, or a name: {suggest(name, REGISTRY.names())}",
             )
         config, revision = _hub(location, name)

@@ -98,6 +98,13 @@ def test_bad_configurations(toy, tmp_path: Path) -> None:
         models.resolve(str(tmp_path / "changed"))
 
 
+def test_a_registered_folder_that_is_gone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    gone = models.Model(summary="gone", location=str(tmp_path / "gone"), recipe=Recipe())
+    monkeypatch.setitem(models.REGISTRY._registered, "gone", gone)
+    with pytest.raises(StabbenchError, match="gone is no folder"):
+        models.resolve("gone")
+
+
 def test_settings_alone_are_no_tokenizer(toy, tmp_path: Path) -> None:
     changed = copy_with(toy.model, tmp_path)
     for name in ("tokenizer.json", "vocab.txt"):
