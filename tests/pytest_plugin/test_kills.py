@@ -1,4 +1,4 @@
-"""At least 40 SIGKILLs at random moments: nothing finished is lost, nobody is left behind, nothing is green."""
+"""Forty SIGKILLs at random moments: nothing finished is lost, nobody stays behind, nothing is green."""
 
 from __future__ import annotations
 
