@@ -126,7 +126,7 @@ def _one(copies: list[RunWithTraces]) -> RunWithTraces:
 
 
 def read_store(store: Store) -> Collection:
-    """Return the runs of a store, thinned, and the errored runs that it remembers.
+    """Return the runs of a store, thinned, and the errored runs and early stops that it remembers.
 
     An error note names its run by key only; it belongs to the group whose specification gives that key
     with one of the seeds 0 to one beyond the largest that is known.
@@ -142,16 +142,20 @@ def read_store(store: Store) -> Collection:
     notes = {path.stem for path in (Path(store.root) / "errors").glob("*.json")} - {
         r.record.key for r in runs
     }
-    if not notes:
-        return Collection(tuple(runs))
-    seeds = range(max((run.record.seed for run in runs), default=0) + 2)
     done: dict[str, set[int]] = {}
     specs = {}
     for run in runs:
         done.setdefault(run.record.group, set()).add(run.record.seed)
         if run.record.spec is not None:
             specs[run.record.group] = run.record.spec
-    plans = {}
+    plans = {
+        group: Plan(seeds=tuple(sorted(done[group].union(planned))))
+        for group, planned in store.stopped().items()
+        if group in done and not done[group].issuperset(planned)
+    }
+    if not notes:
+        return Collection(tuple(runs), plans)
+    seeds = range(max((run.record.seed for run in runs), default=0) + 2)
     for group, spec in specs.items():
         errored = {}
         for seed in seeds:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -130,7 +130,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
         return (yield)
     from stabbench.statistics import Outcome
 
-    stability: Stability = pyfuncitem.funcargs["stability"]
+    stability = cast("Stability", pyfuncitem.funcargs["stability"])
     try:
         failure: AssertionError | None = None
         result: object = None
