@@ -123,7 +123,9 @@ def footnotes(rows: Sequence[Row], groups: Sequence[RunGroup], collection: Colle
             "The other numbers would be biased and are not shown; not ranked."
         )
     if replicates:
-        notes.append(f"{replicates} same-seed repeats are set aside and take part in no number.")
+        notes.append(f"Same-seed repeats, which take part in no number, set aside: {replicates}.")
+    if starts := len(collection.runs) - replicates - len(records):
+        notes.append(f"Intermediate runs, which others only start from, set aside: {starts}.")
     if collection.unplaced_errors:
         notes.append(f"{collection.unplaced_errors} more runs errored, of groups without any finished run.")
     if imported := sum(record.spec is None for record in records):

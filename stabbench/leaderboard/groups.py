@@ -51,7 +51,13 @@ class RunGroup:
 
 
 def group_runs(collection: Collection) -> tuple[RunGroup, ...]:
-    """Return the groups of a collection, by model, task and strategy."""
+    """Return the groups of a collection, by model, task and strategy.
+
+    Groups of which every run is only what others start from (intermediate training) are left out.
+    """
+    starts = {
+        run.record.spec.start.key for run in collection.runs if run.record.spec and run.record.spec.start
+    }
     by_group: dict[str, list[RunWithTraces]] = defaultdict(list)
     replicates: dict[str, int] = defaultdict(int)
     for run in collection.runs:
@@ -59,7 +65,11 @@ def group_runs(collection: Collection) -> tuple[RunGroup, ...]:
             replicates[run.record.group] += 1
         else:
             by_group[run.record.group].append(run)
-    firsts = {group: min(runs, key=_seed).record for group, runs in by_group.items()}
+    firsts = {
+        group: min(runs, key=_seed).record
+        for group, runs in by_group.items()
+        if not all(run.record.key in starts for run in runs)
+    }
     models = _names((record.model, model_identity(record), _imported(record)) for record in firsts.values())
     tasks = _names((record.task, task_identity(record), _imported(record)) for record in firsts.values())
     rivals = Counter((model_identity(r), task_identity(r), r.strategy) for r in firsts.values())

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from stabbench.leaderboard.published import Published
 from stabbench.leaderboard.runs import Collection, RunWithTraces, collect, thin
 from stabbench.runs import Evaluation, RunRecord, Score, Store
 from stabbench.spec import ModelSpec, Recipe, RunSpec, Seeds, StrategySpec, TaskSpec
@@ -20,6 +21,26 @@ METRICS = {"mini-cola": "matthews", "mini-rte": "accuracy", "mini-mrpc": "f1"}
 LAYERS = ("embeddings", *(f"layer.{i}" for i in range(6)), "pooler", "head")
 UPDATES = 120
 FAILURES = {"devlin": 0.6, "bias-correction": 0.12, "ours": 0.0, "mixout": 0.4, "reinit": 0.2}
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "</script><img src=x onerror=alert(1)>",
+    "a|b`c``d*e_f[g](h)",
+    "x\ny\u2028z\u2029{{data}}",
+    '$x^2$ & 100 % \\input{/etc/passwd} ~ #1 "q" \'',
+    "<!-- <script> -->",
+    "=1+1;ü漢字🙂\x07",
+)
+PUBLISHED = Published(
+    source="<u>A paper</u> | 2021",
+    model="big",
+    task="rte",
+    strategy="Ours",
+    metric="accuracy",
+    n=25,
+    std=2.7,
+    mean=67.3,
+)
 
 
 @lru_cache

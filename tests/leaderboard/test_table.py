@@ -171,7 +171,20 @@ def test_same_seed_repeats_are_set_aside_and_mentioned() -> None:
     repeat = record.model_copy(update={"spec": spec, "key": spec.key, "replicate": 1})
     board = build(collect([Collection((*some, RunWithTraces(repeat, thin({}))))]))
     assert board.rows[0].finished == 3
-    assert any("1 same-seed repeats" in note for note in board.footnotes)
+    assert any(note.startswith("Same-seed repeats") and "1." in note for note in board.footnotes)
+
+
+def test_intermediate_runs_are_no_rows_but_mentioned() -> None:
+    (start,) = runs(["bias-correction"], ["mini-cola"], [0])
+    made = []
+    for one in runs(["intermediate"], ["mini-rte"], range(3)):
+        assert one.record.spec is not None
+        spec = one.record.spec.model_copy(update={"start": start.record.spec})
+        change = {"spec": spec, "key": spec.key, "group": spec.group}
+        made.append(RunWithTraces(one.record.model_copy(update=change), one.traces))
+    board = build(collect([Collection((start, *made))]))
+    assert [(row.task, row.finished) for row in board.rows] == [("mini-rte", 3)]
+    assert any(note.startswith("Intermediate runs") and "1." in note for note in board.footnotes)
 
 
 def test_footnotes_name_dates_devices_and_versions(board: Board) -> None:
