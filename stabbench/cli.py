@@ -22,7 +22,7 @@ COMMANDS = {
     "compare": ("stabbench.commands.compare", "compare two baselines or groups of runs"),
     "leaderboard": ("stabbench.leaderboard.command", "write tables, pictures and the page"),
     "report": ("stabbench.leaderboard.report_command", "explain a group of runs or one run"),
-    "mini": ("stabbench.mini.command", "make the embedded mini world's encoder again"),
+    "pretrain-mini": ("stabbench.mini.pretraining", "pre-train an encoder on the mini world's language"),
 }
 
 

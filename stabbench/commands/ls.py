@@ -37,15 +37,15 @@ def run(arguments: argparse.Namespace) -> int:
 def _strategies(verbose: bool) -> Iterator[str]:
     for name in STRATEGIES.names():
         kind = STRATEGIES.get(name)
-        yield f"{name:<17}{kind.summary}"
+        yield f"{name:<20}{kind.summary}"
         if verbose:
-            yield f"{'':<17}paper: {kind.paper}"
-            yield f"{'':<17}parameters: {_parameters(kind)}"
+            yield f"{'':<20}paper: {kind.paper}"
+            yield f"{'':<20}parameters: {_parameters(kind)}"
             support = support_of(kind())
-            yield f"{'':<17}models: {', '.join(name for name, reason in support.items() if reason is None)}"
+            yield f"{'':<20}models: {', '.join(name for name, reason in support.items() if reason is None)}"
             for model, reason in support.items():
                 if reason is not None:
-                    yield f"{'':<17}not {model}: {reason}"
+                    yield f"{'':<20}not {model}: {reason}"
 
 
 def _parameters(kind: type[Strategy]) -> str:
@@ -55,16 +55,16 @@ def _parameters(kind: type[Strategy]) -> str:
 def _tasks(verbose: bool) -> Iterator[str]:
     for name in tasks.REGISTRY.names():
         task = tasks.get(name)
-        yield f"{name:<17}{task.summary}" + (f" ({task.metric})" if verbose else "")
+        yield f"{name:<20}{task.summary}" + (f" ({task.metric})" if verbose else "")
 
 
 def _models(verbose: bool) -> Iterator[str]:
     for name in models.REGISTRY.names():
         model = models.REGISTRY.get(name)
-        yield f"{name:<17}{model.summary}"
+        yield f"{name:<20}{model.summary}"
         if verbose:
             changed = model.recipe.model_dump(exclude_defaults=True)
-            yield f"{'':<17}recipe: {', '.join(f'{k}={v}' for k, v in changed.items()) or 'the default'}"
+            yield f"{'':<20}recipe: {', '.join(f'{k}={v}' for k, v in changed.items()) or 'the default'}"
 
 
 def _suites(verbose: bool) -> Iterator[str]:
@@ -72,4 +72,4 @@ def _suites(verbose: bool) -> Iterator[str]:
 
     for path, suite in find_suites(Path("suites")):
         models_text = ", ".join(suite.models)
-        yield f"{path.parent!s:<17}{', '.join(suite.tasks)} on {models_text}, seeds {suite.seeds}"
+        yield f"{path.parent!s:<20}{', '.join(suite.tasks)} on {models_text}, seeds {suite.seeds}"

@@ -103,7 +103,7 @@ def estimate_seconds(request: Request) -> float:
     """
     spec = request.spec
     with tempfile.TemporaryDirectory() as folder, executors.create("process", Path(folder)) as executor:
-        timed = []
+        timed: list[float] = []
         for steps in (1, 1, 4):  # the first loads and warms up
             recipe = Recipe.model_validate({**spec.recipe.model_dump(), "steps": steps})
             short = spec.model_copy(update={"recipe": recipe, "replicate": len(timed), "start": None})

@@ -60,10 +60,12 @@ class Plan(Frozen):
     Attributes:
         seeds: the planned seeds.
         errored: kind of error (crash, time-out, ...) by seed, for runs that ended without a record.
+        stopped: whether seeds were left out on purpose, since a gate's verdict was certain without them.
     """
 
     seeds: tuple[int, ...]
     errored: Mapping[int, str] = Field(default_factory=dict)
+    stopped: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,8 @@ def collect(parts: Iterable[Collection], planned_seeds: Sequence[int] = ()) -> C
         kinds = sorted((s, kind) for plan in known for s, kind in plan.errored.items() if s not in finished)
         errored = dict(kinds)
         seeds = finished.union(planned_seeds, errored, *(plan.seeds for plan in known))
-        plans[group] = Plan(seeds=tuple(sorted(seeds)), errored=errored)
+        stopped = finished < seeds and any(plan.stopped for plan in known)
+        plans[group] = Plan(seeds=tuple(sorted(seeds)), errored=errored, stopped=stopped)
     return Collection(runs, plans, sum(part.unplaced_errors for part in found))
 
 
@@ -149,7 +152,7 @@ def read_store(store: Store) -> Collection:
         if run.record.spec is not None:
             specs[run.record.group] = run.record.spec
     plans = {
-        group: Plan(seeds=tuple(sorted(done[group].union(planned))))
+        group: Plan(seeds=tuple(sorted(done[group].union(planned))), stopped=True)
         for group, planned in store.stopped().items()
         if group in done and not done[group].issuperset(planned)
     }
@@ -164,7 +167,9 @@ def read_store(store: Store) -> Collection:
                 errored[seed] = note.kind
                 notes.discard(key)
         if errored:
-            plans[group] = Plan(seeds=tuple(sorted(done[group] | set(errored))), errored=errored)
+            known = plans.get(group, Plan(seeds=()))
+            seeds_of = done[group].union(known.seeds, errored)
+            plans[group] = Plan(seeds=tuple(sorted(seeds_of)), errored=errored, stopped=known.stopped)
     return Collection(tuple(runs), plans, len(notes))
 
 

@@ -179,10 +179,8 @@ def _state(group: RunGroup, missing: int) -> State:
     if group.plan.errored:
         return State.INCOMPLETE
     if missing:
-        planned = len(group.plan.seeds)
-        return (
-            State.STOPPED if is_certain_to_fail(group.failed, planned, ALLOWED_FAILURES) else State.INCOMPLETE
-        )
+        certain = is_certain_to_fail(group.failed, len(group.plan.seeds), ALLOWED_FAILURES)
+        return State.STOPPED if group.plan.stopped or certain else State.INCOMPLETE
     return State.RANKED if len(group.runs) >= RANKED_RUNS else State.SMALL
 
 
@@ -190,10 +188,15 @@ def _verdict(group: RunGroup, state: State) -> tuple[str, str]:
     planned = len(group.plan.seeds)
     if state is State.INCOMPLETE:
         return "INCOMPLETE", f"{planned - len(group.runs)} of {planned} planned runs have no score"
-    stopped = (
-        stopped_failures(group.failed, planned, ALLOWED_FAILURES, ALPHA) if state is State.STOPPED else None
-    )
-    evidence = stopped or statistics.failures_gate(group.stability.sample, ALLOWED_FAILURES, ALPHA)
+    if state is State.STOPPED:
+        stopped = stopped_failures(group.failed, planned, ALLOWED_FAILURES, ALPHA)
+        if stopped is None:
+            return (
+                "INCONCLUSIVE",
+                f"stopped early by a stricter gate, after {len(group.runs)} of {planned} runs",
+            )
+        return str(stopped.outcome), stopped.reason
+    evidence = statistics.failures_gate(group.stability.sample, ALLOWED_FAILURES, ALPHA)
     return str(evidence.outcome), evidence.reason
 
 

@@ -124,3 +124,79 @@ class Swaps:
 def words_of(ids: Tokens) -> NDArray[np.bool_]:
     """Tell words from special tokens."""
     return ids >= len(SPECIAL)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One step's inputs, with what was done to them; every array but the two of words is ``[batch, length]``.
+
+    Attributes:
+        pairs: Token ids of the pairs, some of them masked.
+        pair_types: Their token types.
+        pair_masked: Where they are masked.
+        pair_words: The words that stood there, in order.
+        restated: Whether the second sentence restates the first, one number a pair.
+        singles: Token ids of single sentences, some masked, some replaced.
+        single_masked: Where they are masked.
+        single_words: The words that stood there, in order.
+        replaced: 1 where a word was replaced.
+        scored: Where *was this word replaced?* is asked: at every word that is not masked.
+    """
+
+    pairs: Tokens
+    pair_types: Tokens
+    pair_masked: NDArray[np.bool_]
+    pair_words: Tokens
+    restated: NDArray[np.float32]
+    singles: Tokens
+    single_masked: NDArray[np.bool_]
+    single_words: Tokens
+    replaced: NDArray[np.float32]
+    scored: NDArray[np.bool_]
+
+
+class Batches:
+    """The batches of a pre-training; a batch depends on the seed and on its step only.
+
+    Args:
+        seed: Of the text and of the batches.
+        text: Pairs of sentences to write.
+        size: Pairs in a batch, and as many single sentences.
+        pair_mask: Share of words masked in every second half of the pairs.
+        single_mask: Share of words masked in single sentences.
+        replaced: Share of words replaced in single sentences.
+    """
+
+    def __init__(
+        self, seed: int, text: int, size: int, pair_mask: float, single_mask: float, replaced: float
+    ) -> None:
+        self.seed, self.size = seed, size
+        self.pair_mask, self.single_mask, self.replaced = pair_mask, single_mask, replaced
+        self.pairs, self.singles = shelves(seed, text)
+        self.swaps = Swaps()
+        self.mask = vocabulary()["[MASK]"]
+
+    def at(self, step: int) -> Batch:
+        """Make the batch of a step."""
+        chance = np.random.default_rng([self.seed, step])
+        pairs = self.pairs.batch(chance, self.size)
+        pair_masked = (chance.random(pairs.ids.shape) < self.pair_mask) & words_of(pairs.ids)
+        pair_masked[: self.size // 2] = False
+        singles = self.singles.batch(chance, self.size)
+        draw = chance.random(singles.ids.shape)
+        masked = (draw < self.single_mask) & words_of(singles.ids)
+        replaced = (draw >= self.single_mask) & (draw < self.single_mask + self.replaced)
+        replaced &= self.swaps.swappable[singles.ids]
+        shown = np.where(replaced, self.swaps.swap(chance, singles.ids), singles.ids)
+        return Batch(
+            pairs=np.where(pair_masked, self.mask, pairs.ids),
+            pair_types=pairs.types,
+            pair_masked=pair_masked,
+            pair_words=pairs.ids[pair_masked],
+            restated=pairs.labels.astype(np.float32),
+            singles=np.where(masked, self.mask, shown),
+            single_masked=masked,
+            single_words=singles.ids[masked],
+            replaced=replaced.astype(np.float32),
+            scored=words_of(singles.ids) & ~masked,
+        )

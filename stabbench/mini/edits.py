@@ -86,7 +86,7 @@ def changed(dice: Dice, clause: Clause) -> Clause:
 
 
 def _noun_can_change(phrase: Phrase) -> bool:
-    """A hypernym gives way to that of the slot's other category, which an adjective or a clause may not fit."""
+    """A hypernym gives way to that of the slot's other category; an adjective or a clause may not fit it."""
     hypernym = phrase.noun == phrase.category
     return not hypernym or (phrase.adjective is None and not isinstance(phrase.link, Verb))
 
@@ -115,9 +115,7 @@ def broken(dice: Dice, clause: Clause) -> str:
         return " ".join(_disagreeing(clause))
     subjects, objects = clause.subject.category, clause.object.category
     wrong = [
-        verb
-        for verb in VERBS
-        if (subjects in verb.selects.subjects) + (objects in verb.selects.objects) < 2
+        verb for verb in VERBS if (subjects in verb.selects.subjects) + (objects in verb.selects.objects) < 2
     ]
     return replace(clause, verb=dice.pick(wrong)).text
 

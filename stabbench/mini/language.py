@@ -78,7 +78,10 @@ FRAMES: tuple[Frame, ...] = (
     Frame(
         ("animal", "food"),
         ("plant", "person"),
-        (("poisons poison poisoned", "sickens sicken sickened"), ("feeds feed fed", "nourishes nourish nourished")),
+        (
+            ("poisons poison poisoned", "sickens sicken sickened"),
+            ("feeds feed fed", "nourishes nourish nourished"),
+        ),
     ),
     Frame(
         ("plant", "tool"),
@@ -222,7 +225,7 @@ class Clause:
         if self.passive:
             predicate = [AUXILIARY[self.object.plural], self.verb.form(2), BY]
             return self.object.words() + predicate + self.subject.words()
-        return self.subject.words() + [self.verb.form(self.subject.plural)] + self.object.words()
+        return [*self.subject.words(), self.verb.form(self.subject.plural), *self.object.words()]
 
     @cached_property
     def text(self) -> str:
@@ -231,7 +234,7 @@ class Clause:
 
     @property
     def held_out(self) -> bool:
-        """Whether the sentence is kept for the tasks: one in eight is, and pre-training never opens with it."""
+        """Whether the sentence is kept for the tasks: one in eight, which pre-training never opens with."""
         return zlib.crc32(self.text.encode()) % 8 == 0
 
 

@@ -128,11 +128,11 @@ class Progress:
         if not everything:
             return None
         mean = sum(everything) / len(everything)
-        work = sum(
+        work: float = sum(
             count * (sum(self.took[group]) / len(self.took[group]) if self.took.get(group) else mean)
             for group, count in self.waiting.items()
         )
-        in_flight = sum(state["step"] / state["steps_per_second"] for state in live)
+        in_flight: float = sum(state["step"] / state["steps_per_second"] for state in live)
         return max(0.0, work - in_flight) / max(1, len(live))
 
 

@@ -100,7 +100,7 @@ class RunRecord(Frozen):
     layers: tuple[str, ...] = ()
     seconds: float | None = None
     created: str
-    environment: dict[str, str | int | float | bool | None] = {}
+    environment: dict[str, str | int | float | bool | None] = Field(default_factory=dict)
     arrays: str | None = None
     imported_from: str | None = None
     rounded_to: float = Field(default=0.0, ge=0)

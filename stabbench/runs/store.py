@@ -217,7 +217,7 @@ class Store:
         write_atomic(place, json.dumps(sorted(seeds)).encode())
 
     def stopped(self) -> dict[str, tuple[int, ...]]:
-        """Return the planned seeds of every group that was stopped early; later runs may have completed it."""
+        """Return the planned seeds of every group stopped early; later runs may have completed it."""
         found = {place.stem: read_json(place) for place in sorted((self.root / "stopped").glob("*.json"))}
         return {group: tuple(seeds) for group, seeds in found.items() if isinstance(seeds, list)}
 

@@ -135,7 +135,7 @@ def source_digest(strategy: Strategy) -> str:
     That of a combination is made of its members' digests in their order; that of a base is not part
     of it, since all that a base contributes is the recipe.
     """
-    return digest([class_digest(type(member)) for member in _members(strategy)])
+    return digest([class_digest(cls) for cls in map(type, _members(strategy))])
 
 
 def support_of(strategy: Strategy) -> dict[str, str | None]:
@@ -155,7 +155,7 @@ def _resolve(strategy: Strategy, model_recipe: Recipe, above: tuple[str, ...]) -
         more = [hook for hook in hooks_of(base) if hook not in ("recipe", "unsupported")]
         if more:
             raise StabbenchError(
-                f"{strategy.base} cannot be a base: only its recipe would be used, and it also has {more[0]}.",
+                f"{strategy.base} cannot be a base: only its recipe would be used, it also has {more[0]}.",
                 f"write the combination {strategy.base}+NAME instead of NAME:base={strategy.base}.",
             )
         recipe = _resolve(base, model_recipe, (*above, reference.text))
@@ -280,7 +280,7 @@ def _type_name(kind: Any) -> str:
 
 def _build(cls: type[Strategy], name: str, given: dict[str, Scalar]) -> Strategy:
     try:
-        return cls(**given)
+        return cls(**typing.cast(dict[str, Any], given))
     except (TypeError, ValueError) as error:
         raise StabbenchError(f"{name}: {error}", "change the parameters.") from error
 

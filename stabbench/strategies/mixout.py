@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Mixout(Strategy):
-    """Lee et al. (2020), "Mixout: Effective Regularization to Finetune Large-scale Pretrained Language Models".
+    """Lee et al. (2020), "Mixout: Effective Regularization to Finetune Large-scale Language Models".
 
     In every forward pass of training, w is replaced by ((1-m) w0 + m w - p w0) / (1-p), m ~ Bernoulli(1-p)
     for each input neuron (one mask for all output rows, as in dropout), w0 the weight before fine-tuning;
@@ -35,7 +35,7 @@ class Mixout(Strategy):
 
     summary: ClassVar[str] = "weights randomly mixed with the pre-trained ones"
     paper: ClassVar[str] = "Lee et al. 2020, Mixout"
-    prepares: ClassVar[str] = "modules"
+    prepares: ClassVar[Literal["values", "memory", "frozen"] | None] = "memory"
 
     base: str | None = "devlin"
     p: float = 0.9

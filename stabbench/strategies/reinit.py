@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from stabbench.errors import StabbenchError
 from stabbench.strategies.base import Strategy
@@ -27,7 +27,7 @@ class Reinit(Strategy):
 
     summary: ClassVar[str] = "top layers and pooler drawn anew"
     paper: ClassVar[str] = "Zhang et al. 2021, Revisiting Few-sample BERT Fine-tuning"
-    prepares: ClassVar[str] = "weights"
+    prepares: ClassVar[Literal["values", "memory", "frozen"] | None] = "values"
 
     base: str | None = "bias-correction"
     layers: int = 5
@@ -50,7 +50,7 @@ class Reinit(Strategy):
             raise StabbenchError(f"reinit:layers={self.layers} is negative.", "give 0 or more.")
         chosen = layers_of(model)[-self.layers :] if self.layers else []
         pooler = pooler_of(model) if self.pooler and self.layers else None
-        std = float(getattr(model.config, "initializer_range", 0.02))  # type: ignore[arg-type]  # a PreTrainedModel has a config
+        std = float(getattr(model.config, "initializer_range", 0.02))
         for part in (*chosen, *([pooler] if pooler is not None else [])):
             for module in part.modules():
                 _draw(module, std, generator)

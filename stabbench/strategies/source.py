@@ -21,7 +21,7 @@ _DESCRIPTIONS = {"summary", "paper"}
 
 
 @cache
-def class_digest(cls: type[Strategy]) -> str:
+def class_digest(cls: type) -> str:
     """Return the SHA-256 of the normalised source that a strategy class is made of.
 
     That source is the modules that define the class and its bases, and, transitively, what they

@@ -63,14 +63,7 @@ class HubSource(Frozen):
     splits: tuple[str, str] = ("train", "validation")
 
 
-class MiniSource(Frozen):
-    """A task of the embedded mini world, generated."""
-
-    kind: Literal["mini"] = "mini"
-    name: str
-
-
-Source = Annotated[FolderSource | FileSource | HubSource | MiniSource, Field(discriminator="kind")]
+Source = Annotated[FolderSource | FileSource | HubSource, Field(discriminator="kind")]
 
 
 class Task(Frozen):

@@ -1,4 +1,4 @@
-"""From a task to its rows: local folder, local files, hub, or the mini world."""
+"""From a task to its rows: local folder, local files or hub."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from stabbench.tasks.base import (
     FileSource,
     FolderSource,
     HubSource,
-    MiniSource,
     Split,
     Task,
     TaskData,
@@ -76,11 +75,6 @@ def _parts(task: Task, data_dir: Path | None) -> list[tuple[str, Iterable[Row]]]
         case FileSource():
             paths = [Path(source.train), Path(source.dev)]
             return [(f"{path}:{1 + (path.suffix in ('.csv', '.tsv'))}", read_file(path)) for path in paths]
-        case MiniSource():
-            from stabbench.mini import tasks as mini
-
-            made = mini.load(source.name)
-            return [(source.name, _numbered(source.name, rows)) for rows in (made.train, made.dev)]
 
 
 def _filled(split: str, task: Task, rows: Iterable[Row]) -> list[Row]:

@@ -55,7 +55,7 @@ class Tokens:
     def by_length(self, batch_size: int) -> Iterator[torch.Tensor]:
         """Yield the rows of each batch in order of length: the least padding, for evaluation."""
         order = torch.argsort(self.lengths, stable=True)
-        yield from order.split(batch_size)
+        yield from torch.split(order, batch_size)
 
 
 def evaluation_points(updates: int, per_epoch: int, evaluations: int) -> set[int]:

@@ -84,7 +84,7 @@ def train(
     model.train()
     update = 0
     while update < total and diverged is None:
-        for rows in streams.epoch_order(spec.task.n_train, order).split(recipe.batch_size):
+        for rows in torch.split(streams.epoch_order(spec.task.n_train, order), recipe.batch_size):
             step = Step(
                 index=torch.full((), update, dtype=torch.int64, device=device),
                 generator=stream,

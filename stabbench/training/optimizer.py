@@ -25,7 +25,8 @@ def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     Biases and the weights of normalisation layers are not decayed (Devlin et al., 2019). A
     normalisation layer is told by its class, not by its name, since names differ between families.
     """
-    decayed, exempt = [], []
+    decayed: list[nn.Parameter] = []
+    exempt: list[nn.Parameter] = []
     seen: set[nn.Parameter] = set()
     for module in model.modules():
         is_norm = "norm" in type(module).__name__.lower()

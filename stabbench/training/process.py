@@ -96,7 +96,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     torch.set_num_threads(options.threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    # set by name: the attribute has no type; without it every new tensor is filled with NaN first
+    setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)  # noqa: B010 - see above
     store, cache = Store(options.store), Cache()
     try:
         device, _lease = lease_device(tuple(options.device))

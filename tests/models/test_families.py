@@ -125,6 +125,6 @@ def test_the_tokenizer_belongs_to_the_revision(toy, tmp_path: Path) -> None:
 
 def test_the_registered_models_are_those_of_the_paper_and_the_embedded_one() -> None:
     names = models.REGISTRY.names()
-    assert {"bert-large-uncased", "roberta-large", "albert-large-v2", "mini-bert"} <= set(names)
+    assert {"bert-large-uncased", "roberta-large", "albert-large-v2"} <= set(names)
     for name in names:
         assert models.REGISTRY.get(name).summary

@@ -227,5 +227,5 @@ def test_the_trainer_computes_what_its_version_says(toy) -> None:
     from stabbench.spec import TRAINER_VERSION
 
     losses = run(toy.request("ours", 3, overrides={"learning_rate": 1e-2})).arrays["loss"]
-    assert TRAINER_VERSION == PINNED.trainer, "pin the numbers of the new version"
+    assert PINNED.trainer == TRAINER_VERSION, "pin the numbers of the new version"
     np.testing.assert_allclose(losses, PINNED.losses, atol=2e-4, err_msg="raise TRAINER_VERSION")
