@@ -119,8 +119,8 @@ def footnotes(rows: Sequence[Row], groups: Sequence[RunGroup], collection: Colle
         notes.append("‡ incomplete: planned runs errored or are missing; no verdict and no rank.")
     if State.STOPPED in states:
         notes.append(
-            "§ stopped early: planned seeds were not run, and FAIL is certain whatever they would give. "
-            "The other numbers would be biased and are not shown; not ranked."
+            "§ stopped early: planned seeds were left out, since a FAIL was certain without them. The other "
+            "numbers would be biased and are not shown; not ranked."
         )
     if replicates:
         notes.append(f"Same-seed repeats, which take part in no number, set aside: {replicates}.")

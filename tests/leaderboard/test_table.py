@@ -137,6 +137,12 @@ def test_a_grid_that_was_stopped_early_shows_its_verdict_and_nothing_biased() ->
     assert "§ stopped early" in " ".join(board.footnotes)
 
 
+def test_a_grid_that_a_stricter_gate_stopped_is_marked_so_too() -> None:
+    some = [RunWithTraces(run("devlin", "mini-rte", seed, kind="failed")[0], thin({})) for seed in range(4)]
+    row = one_row(some, Plan(seeds=tuple(range(25)), stopped=True))
+    assert (row.state, row.verdict, row.mean, row.missing) == (State.STOPPED, "INCONCLUSIVE", None, 21)
+
+
 def test_few_seeds_are_not_ranked() -> None:
     board = build(collection(["ours", "devlin"], ["mini-rte"], range(19)))
     assert {(row.state, row.near_best, row.star) for row in board.rows} == {(State.SMALL, None, "")}
