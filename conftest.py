@@ -6,13 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["pytester"]
-
-# no test asserts a time: the machine may be busy with something else
-settings.register_profile("stabbench", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("stabbench")
 
 
 @pytest.fixture(scope="session")
