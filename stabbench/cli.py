@@ -21,7 +21,7 @@ COMMANDS = {
     "compare": ("stabbench.commands.compare", "compare two baselines or groups of runs"),
     "leaderboard": ("stabbench.leaderboard.command", "write tables, pictures and the page"),
     "report": ("stabbench.leaderboard.report_command", "explain a group of runs or one run"),
-    "pretrain-mini": ("stabbench.mini.pretraining", "pre-train an encoder on the mini world's language"),
+    "mini": ("stabbench.commands.mini", "the mini world: pre-train, search, calibrate, write the card"),
 }
 
 

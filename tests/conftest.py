@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from examples.demo import save_tiny_model, write_rows
 from stabbench import Suite
 from stabbench.planning import Group, PlanOptions, Request, plan_group
+from tests.toy import save_tiny_model, write_rows
 
 # no test asserts a time: the machine may be busy with something else
 settings.register_profile("stabbench", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -14,6 +14,7 @@ from stabbench.comparison import check_comparable, differences
 from stabbench.errors import StabbenchError, UnknownNameError
 from stabbench.registry import suggest
 from stabbench.stability import Stability
+from stabbench.textplot import strips
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,6 +62,9 @@ def compare(a: Stability, b: Stability) -> str:
     lines = [
         f"{a.task}, {a.model}",
         table,
+        "",
+        strips({one: a.scores, two: b.scores}, a.runs[0].constant),
+        "",
         f"B steadier than A?      {steadier.summary}",
         f"B no worse than A?      {regression.summary.partition('; changed since')[0]}",
         *(f"changed                 {name}: {old} -> {new}" for name, (old, new) in changed.items()),

@@ -130,3 +130,22 @@ def _disagreeing(clause: Clause) -> list[str]:
     else:
         words[place] = clause.verb.form(not surface.plural)
     return words
+
+
+def follows(first: Clause, second: Clause) -> bool:
+    """Tell whether the second sentence follows from the first.
+
+    It does when it tells of the same event, and of each participant the same or less.
+    """
+    same = (first.verb.frame, first.verb.sense) == (second.verb.frame, second.verb.sense)
+    return same and _covers(second.subject, first.subject) and _covers(second.object, first.object)
+
+
+def _covers(general: Phrase, special: Phrase) -> bool:
+    """Tell whether a phrase says nothing that the other, more special one does not say."""
+    return (
+        general.noun in (special.noun, special.category)
+        and (general.determiner, general.plural) == (special.determiner, special.plural)
+        and general.adjective in (None, special.adjective)
+        and (general.link is None or (general.link, general.attached) == (special.link, special.attached))
+    )

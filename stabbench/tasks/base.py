@@ -63,7 +63,20 @@ class HubSource(Frozen):
     splits: tuple[str, str] = ("train", "validation")
 
 
-Source = Annotated[FolderSource | FileSource | HubSource, Field(discriminator="kind")]
+class MiniSource(Frozen):
+    """A task of the embedded mini world.
+
+    Attributes:
+        generator: which of ``stabbench.mini.tasks.GENERATORS`` makes its rows.
+        yes: id of the label of the rows that say yes.
+    """
+
+    kind: Literal["mini"] = "mini"
+    generator: str
+    yes: int
+
+
+Source = Annotated[FolderSource | FileSource | HubSource | MiniSource, Field(discriminator="kind")]
 
 
 class Task(Frozen):

@@ -12,6 +12,7 @@ from stabbench.tasks.base import (
     FileSource,
     FolderSource,
     HubSource,
+    MiniSource,
     Split,
     Task,
     TaskData,
@@ -75,6 +76,8 @@ def _parts(task: Task, data_dir: Path | None) -> list[tuple[str, Iterable[Row]]]
         case FileSource():
             paths = [Path(source.train), Path(source.dev)]
             return [(f"{path}:{1 + (path.suffix in ('.csv', '.tsv'))}", read_file(path)) for path in paths]
+        case MiniSource():
+            return [(source.generator, rows) for rows in _mini_rows(task, source)]
 
 
 def _filled(split: str, task: Task, rows: Iterable[Row]) -> list[Row]:
@@ -94,6 +97,19 @@ def _names_in_data(task: Task, data_dir: Path | None) -> tuple[str, ...] | None:
 def _label_names(task: Task, rows: list[Row]) -> tuple[str, ...]:
     names = {_label(task, row) for row in rows}
     return tuple(sorted(names, key=lambda name: (0, int(name), name) if name.isdecimal() else (1, 0, name)))
+
+
+def _mini_rows(task: Task, source: MiniSource) -> Iterator[list[Row]]:
+    from stabbench.mini.tasks import GENERATORS
+
+    names = task.labels or ()
+    for split in GENERATORS[source.generator].rows():
+        rows = [
+            dict(zip(task.text_columns, texts, strict=True))
+            | {task.label_column: names[source.yes if yes else 1 - source.yes]}
+            for texts, yes in split
+        ]
+        yield list(_numbered(source.generator, rows))
 
 
 def _numbered(name: str, rows: Iterable[dict[str, Any]]) -> Iterator[Row]:

@@ -7,16 +7,27 @@ learning rate 2e-5 and decay 0.01 the two differ by 5e-10 of a weight per step).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import groupby
+from operator import is_not
 from typing import Any
 
 import torch
 from torch import nn
+from torch.optim.adamw import adamw
 
 from stabbench.errors import StabbenchError
 from stabbench.spec import Recipe
 
 UNCORRECTED_START = 1e8
 """Adam's step count without bias correction: 1 - beta^1e8 is exactly 1, and float32 1e8 + 1 is 1e8."""
+
+
+CLIP_EPSILON = 1e-6
+"""Added to the norm that gradients are divided by, as in torch."""
+
+ALIGNMENT = 16
+"""Every parameter begins at a multiple of 16 numbers: aligned as a tensor of its own would be."""
 
 
 def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
@@ -75,11 +86,37 @@ def learning_rate_factor(update: int, warmup: int, total: int) -> float:
     return max(0.0, (total - update) / max(1, total - warmup))
 
 
+@dataclass(eq=False)
+class _Chunk:
+    """A stretch of the buffers: parameters of one group that have had the same number of updates.
+
+    Attributes:
+        group: index of the group.
+        updates: how many updates it has had.
+        step: Adam's count of them, on the device.
+        start: where it begins.
+        end: where it ends.
+        buffers: its stretch of the weights, gradients, first and second moments.
+    """
+
+    group: int
+    updates: int
+    step: torch.Tensor
+    start: int
+    end: int
+    buffers: tuple[torch.Tensor, ...] = ()
+
+
 class Optimizer:
     """AdamW as a recipe asks for it, with its schedule and clipping.
 
+    All parameters that have a gradient live in one buffer, and so do their gradients and moments: clipping is
+    one operation and AdamW works on a few long tensors, where a hundred short ones take longer to look up
+    than to change. A parameter without a gradient is left alone (no weight decay, no momentum), as torch's
+    AdamW leaves it; when other parameters have gradients than before, the buffers are laid out anew.
+
     Args:
-        model: its parameters' order is that of the global norm's sum, however they are grouped.
+        model: its trainable parameters are what is optimized.
         groups: parameter groups; ``lr`` is a peak, missing values are the recipe's.
         recipe: the hyperparameters.
         warmup: number of warm-up updates.
@@ -93,62 +130,118 @@ class Optimizer:
         self.warmup = warmup
         self.total = total
         self.update = 0
-        self.adam = torch.optim.AdamW(
-            groups,
-            lr=recipe.learning_rate,
-            betas=(recipe.beta1, recipe.beta2),
-            eps=recipe.epsilon,
-            weight_decay=recipe.weight_decay,
-            fused=True,
-        )
-        self.peaks = [group["lr"] for group in self.adam.param_groups]
-        self.parameters = [p for p in model.parameters() if p.requires_grad]
-        if not recipe.bias_correction:
-            self._start_at(UNCORRECTED_START)
+        self.peaks = [float(group.get("lr", recipe.learning_rate)) for group in groups]
+        self.decays = [float(group.get("weight_decay", recipe.weight_decay)) for group in groups]
+        self._group = {p: index for index, group in enumerate(groups) for p in group["params"]}
+        trainable = [p for p in model.parameters() if p.requires_grad]
+        # model order, those without weight decay last: two stretches in the common case, and one order (hence
+        # one rounding of the gradient's norm) however finely a strategy divides the groups
+        self._parameters = sorted(trainable, key=lambda p: self.decays[self._group[p]] == 0.0)
+        self._present: list[nn.Parameter] = []
+        self._views: list[torch.Tensor] = []
+        self._gradient = torch.zeros(0)
+        self._moments: dict[nn.Parameter, tuple[torch.Tensor, torch.Tensor]] = {}
+        self._chunks: list[_Chunk] = []
+        self._home: dict[nn.Parameter, _Chunk] = {}
 
-    def _start_at(self, step: float) -> None:
-        state = {
-            index: {
-                "step": torch.tensor(step),
-                "exp_avg": torch.zeros_like(parameter),
-                "exp_avg_sq": torch.zeros_like(parameter),
-            }
-            for index, parameter in enumerate(p for group in self.adam.param_groups for p in group["params"])
-        }
-        self.adam.load_state_dict({**self.adam.state_dict(), "state": state})
-
+    @torch.no_grad()
     def clip(self) -> torch.Tensor:
         """Clip the gradients as the recipe says; return the global norm before clipping, a scalar."""
-        gradients = [p.grad for p in self.parameters if p.grad is not None]
-        norm = torch.nn.utils.get_total_norm(gradients, foreach=True)
-        if self.recipe.clip_norm is not None:
+        self._gather()
+        norm: torch.Tensor = torch.linalg.vector_norm(self._gradient)
+        limit = self.recipe.clip_norm
+        if limit is not None:
             if self.recipe.clipping == "global":
-                torch.nn.utils.clip_grads_with_norm_(
-                    self.parameters, self.recipe.clip_norm, norm, foreach=True
-                )
+                self._gradient.mul_((limit / (norm + CLIP_EPSILON)).clamp(max=1.0))
             else:
-                for parameter in self.parameters:
-                    torch.nn.utils.clip_grad_norm_(parameter, self.recipe.clip_norm, foreach=True)
+                for parameter in self._present:
+                    nn.utils.clip_grad_norm_(parameter, limit)
         return norm
 
+    @torch.no_grad()
     def step(self) -> None:
         """Make one update with the gradients as they are, then drop them."""
+        self._gather()
         factor = learning_rate_factor(self.update, self.warmup, self.total)
-        epsilon = self._epsilon()
-        for group, peak in zip(self.adam.param_groups, self.peaks, strict=True):
-            group["lr"] = peak * factor
-            group["eps"] = epsilon
-        self.adam.step()
-        self.adam.zero_grad(set_to_none=True)
+        for (group, updates), alike in groupby(self._chunks, lambda chunk: (chunk.group, chunk.updates)):
+            chunks = list(alike)
+            weights, gradients, first, second = (
+                list(stretches) for stretches in zip(*(chunk.buffers for chunk in chunks), strict=True)
+            )
+            adamw(
+                weights,
+                gradients,
+                first,
+                second,
+                [],
+                [chunk.step for chunk in chunks],
+                fused=True,
+                amsgrad=False,
+                beta1=self.recipe.beta1,
+                beta2=self.recipe.beta2,
+                lr=self.peaks[group] * factor,
+                weight_decay=self.decays[group],
+                eps=self._epsilon(updates + 1),
+                maximize=False,
+            )
+        for chunk in self._chunks:
+            chunk.updates += 1
+        for parameter in self._present:
+            parameter.grad = None
         self.update += 1
 
-    def _epsilon(self) -> float:
-        """Return torch's epsilon, which it adds after the correction of sqrt(v).
+    def _gather(self) -> None:
+        """Bring the gradients into their buffer; each parameter's becomes a view of it."""
+        present = [p for p in self._parameters if p.grad is not None]
+        if len(present) != len(self._present) or any(map(is_not, present, self._present)):
+            self._arrange(present)
+        views, gradients = [], []
+        for parameter, view in zip(present, self._views, strict=True):
+            gradient = parameter.grad
+            if gradient is not None and gradient is not view:
+                views.append(view)
+                gradients.append(gradient)
+                parameter.grad = view
+        if views:
+            torch._foreach_copy_(views, gradients)
 
-        Epsilon before the correction is epsilon / sqrt(1 - beta2^t) after it, t counted from 1:
+    def _arrange(self, present: list[nn.Parameter]) -> None:
+        """Lay the buffers out for the parameters that have a gradient now; what they remember goes along."""
+        sizes = [-(-parameter.numel() // ALIGNMENT) * ALIGNMENT for parameter in present]
+        like = present[0] if present else torch.empty(0)
+        buffers = [torch.zeros(sum(sizes), dtype=like.dtype, device=like.device) for _ in range(4)]
+        self._present, self._views = present, []
+        chunks: list[_Chunk] = []
+        start = 0
+        for parameter, size in zip(present, sizes, strict=True):
+            stretches = [buffer[start : start + parameter.numel()] for buffer in buffers]
+            weight, gradient, *moments = [stretch.view_as(parameter) for stretch in stretches]
+            weight.copy_(parameter)
+            parameter.data = weight
+            self._views.append(gradient)
+            for new, old in zip(moments, self._moments.get(parameter, ()), strict=False):
+                new.copy_(old)
+            self._moments[parameter] = (moments[0], moments[1])
+            group = self._group[parameter]
+            updates = self._home[parameter].updates if parameter in self._home else 0
+            if not chunks or (chunks[-1].group, chunks[-1].updates) != (group, updates):
+                count = float(updates) if self.recipe.bias_correction else UNCORRECTED_START
+                step = torch.full((), count, device=parameter.device)
+                chunks.append(_Chunk(group, updates, step, start, start))
+            chunks[-1].end = start = start + size
+            self._home[parameter] = chunks[-1]
+        for chunk in chunks:
+            chunk.buffers = tuple(buffer[chunk.start : chunk.end] for buffer in buffers)
+        self._gradient = buffers[1]
+        self._chunks = sorted(chunks, key=lambda chunk: (chunk.group, chunk.updates))
+
+    def _epsilon(self, update: int) -> float:
+        """Return torch's epsilon at a 1-based update, which it adds after the correction of sqrt(v).
+
+        Epsilon before the correction is epsilon / sqrt(1 - beta2^t) after it:
         (sqrt(v) + e) / c = sqrt(v) / c + e / c with c = sqrt(1 - beta2^t).
         """
         recipe = self.recipe
         if not recipe.bias_correction or recipe.epsilon_placement == "after_correction":
             return recipe.epsilon
-        return recipe.epsilon / float((1 - recipe.beta2 ** (self.update + 1)) ** 0.5)
+        return recipe.epsilon / float((1 - recipe.beta2**update) ** 0.5)

@@ -8,6 +8,8 @@ import math
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
 from stabbench.errors import StabbenchError
@@ -166,3 +168,88 @@ def test_clipping() -> None:
     assert math.dist(norms(whole), [0] * 7) == pytest.approx(1.0, rel=1e-4)
     each, _ = clipped(Recipe(clip_norm=1.0, clipping="per_tensor"))
     assert norms(each) == pytest.approx([1.0] * 7, rel=1e-4)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> tuple[list[tuple[int, ...]], list[int], list[list[bool]]]:
+    """Draw shapes, the group of each parameter, and which of them have a gradient in each update."""
+    shapes = draw(st.lists(st.sampled_from([(3,), (16,), (17,), (5, 7), (1, 1)]), min_size=1, max_size=5))
+    groups = draw(st.lists(st.integers(0, 2), min_size=len(shapes), max_size=len(shapes)))
+    has = st.lists(st.booleans(), min_size=len(shapes), max_size=len(shapes))
+    return shapes, groups, draw(st.lists(has, min_size=1, max_size=6))
+
+
+@given(histories(), st.booleans(), st.integers(0, 1000))
+def test_it_is_torchs_adamw_whichever_parameters_have_gradients(
+    history: tuple[list[tuple[int, ...]], list[int], list[list[bool]]], clips: bool, seed: int
+) -> None:
+    shapes, groups, updates = history
+    chance = torch.Generator().manual_seed(seed)
+    start = [torch.randn(shape, generator=chance) for shape in shapes]
+    ours = nn.ParameterList([nn.Parameter(weight.clone()) for weight in start])
+    theirs = [nn.Parameter(weight.clone()) for weight in start]
+    recipe = Recipe(
+        learning_rate=0.1,
+        epsilon_placement="after_correction",
+        clip_norm=0.5 if clips else None,
+        epsilon=1e-3,
+    )
+
+    def grouped(parameters: list[nn.Parameter]) -> list[dict[str, object]]:
+        return [
+            {
+                "params": [p for p, g in zip(parameters, groups, strict=True) if g == index],
+                "lr": rate,
+                "weight_decay": decay,
+            }
+            for index, (rate, decay) in enumerate([(0.1, 0.1), (0.05, 0.0), (0.1, 0.2)])
+            if index in groups
+        ]
+
+    optimizer = Optimizer(ours, grouped(list(ours)), recipe, 0, 10**9)
+    expected = torch.optim.AdamW(grouped(theirs), betas=(0.9, 0.999), eps=1e-3)
+    for has in updates:
+        for mine, other, shape, present in zip(ours, theirs, shapes, has, strict=True):
+            gradient = torch.randn(shape, generator=chance)
+            mine.grad = gradient.clone() if present else None
+            other.grad = gradient.clone() if present else None
+        norm = optimizer.clip()
+        if any(has) and clips:
+            torch.testing.assert_close(norm, nn.utils.clip_grad_norm_(theirs, 0.5))
+        optimizer.step()
+        expected.step()
+        for mine, other in zip(ours, theirs, strict=True):
+            torch.testing.assert_close(mine.detach(), other.detach(), rtol=2e-6, atol=1e-6)
+            assert mine.grad is None
+
+
+def test_a_finer_division_into_equal_groups_changes_no_bit() -> None:
+    """So that a layer-wise decay of 1 is the base run."""
+    found = []
+    for fine in (False, True):
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Linear(9, 33), nn.LayerNorm(33), nn.Linear(33, 5))
+        groups = decay_groups(net, 0.01)
+        if fine:
+            groups = [{**group, "params": [p]} for group in groups for p in group["params"]][::-1]
+        optimizer = Optimizer(net, groups, Recipe(learning_rate=1e-2, clip_norm=0.1), 2, 20)
+        norms = []
+        for _ in range(20):
+            net(torch.randn(8, 9)).pow(2).mean().backward()
+            norms.append(optimizer.clip())
+            optimizer.step()
+        found.append((torch.stack(norms), [p.detach().clone() for p in net.parameters()]))
+    assert torch.equal(found[0][0], found[1][0])
+    assert all(torch.equal(a, b) for a, b in zip(found[0][1], found[1][1], strict=True))
+
+
+def test_a_gradient_that_a_hook_replaced_is_the_one_that_counts() -> None:
+    net = nn.Linear(3, 2)
+    before = net.weight.detach().clone()
+    optimizer = Optimizer(net, decay_groups(net, 0.0), Recipe(learning_rate=0.1, weight_decay=0), 0, 10)
+    net(torch.ones(1, 3)).sum().backward()
+    optimizer.clip()
+    net.weight.grad = torch.zeros_like(net.weight)
+    optimizer.step()
+    assert torch.equal(net.weight.detach(), before)
+    assert not torch.equal(net.bias.detach(), torch.zeros(2))

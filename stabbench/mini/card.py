@@ -1,0 +1,110 @@
+"""``stabbench mini card``: the encoder's model card, written from the files that the other commands left."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from stabbench.errors import DataError
+from stabbench.mini import checkpoint_path
+from stabbench.mini.calibration import MODEL, table
+from stabbench.mini.search import TASKS, cells, chosen_rate, edges
+from stabbench.mini.search import table as grid_table
+from stabbench.runs import RunRecord
+
+
+def card(
+    pretraining: dict[str, Any],
+    calibration: list[RunRecord],
+    grids: dict[str, list[RunRecord]],
+) -> str:
+    """Return the card.
+
+    Args:
+        pretraining: what ``stabbench mini pretrain`` wrote beside the shipped weights.
+        calibration: the runs of ``stabbench mini calibrate``.
+        grids: title -> the runs of ``stabbench mini search`` on one encoder, the shipped one first.
+    """
+    rate = chosen_rate(cells(next(iter(grids.values()))))
+    parts = []
+    for title, records in grids.items():
+        grid = cells(records)
+        lines = []
+        for task in sorted({cell.task for cell in grid}):
+            breaks, bears = edges(grid, task)
+            lines.append(
+                f"- {task}: runs fail from {breaks or 0:g} without bias correction; with it none fails up "
+                f"to {bears or 0:g}."
+            )
+        parts.append(f"{title}:\n\n{grid_table(grid)}\n\n" + "\n".join(lines))
+    recipe = pretraining["recipe"]
+    template = (checkpoint_path().parent / "card.md").read_text(encoding="utf-8")
+    return template.format(
+        **recipe,
+        seed=pretraining["seed"],
+        steps=pretraining["steps"],
+        weights=pretraining["loss_weights"],
+        losses=pretraining["losses"][-1],
+        machine=pretraining["machine"],
+        minutes=round(pretraining["wall_seconds"] / 60),
+        sha256=pretraining["sha256"],
+        tasks=_tasks(),
+        rate=rate or 0,
+        grids="\n\n".join(parts),
+        calibration=table(calibration),
+    )
+
+
+def _tasks() -> str:
+    import numpy as np
+
+    from stabbench import tasks
+    from stabbench.tasks import metrics
+    from stabbench.tasks.loading import load
+
+    shapes = {"mini-cola": "CoLA", "mini-rte": "RTE", "mini-mrpc": "MRPC"}
+    lines = []
+    for name in TASKS:
+        task = tasks.get(name)
+        data = load(task)
+        constant = metrics.constant_value(task.metric, np.array(data.dev.labels), len(data.label_names))
+        sizes = f"{len(data.train.labels)} | {len(data.dev.labels)}"
+        lines.append(f"| {name} | {shapes[name]} | {sizes} | {task.metric} | {constant:.4f} |")
+    return "\n".join(lines)
+
+
+def read_parts(baselines: Path) -> tuple[list[RunRecord], dict[str, list[RunRecord]]]:
+    """Return the runs of the calibration and of the grids, from their archives.
+
+    Raises:
+        RecordError: when an archive is missing or damaged.
+    """
+    from stabbench.leaderboard.archive import read_archive
+
+    def records(name: str) -> list[RunRecord]:
+        return [run.record for run in read_archive(baselines / name).runs]
+
+    grids = {f"The shipped encoder ({MODEL}, seed 0)": records("mini-grid.jsonl.gz")}
+    if (baselines / "mini-grid-seed1.jsonl.gz").exists():
+        grids["A second encoder, pre-trained with `--seed 1`"] = records("mini-grid-seed1.jsonl.gz")
+    return records("mini.jsonl.gz"), grids
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``stabbench mini card``."""
+    parser.add_argument("--baselines", type=Path, default=Path("baselines"), help="default: baselines")
+    parser.add_argument("--check", action="store_true", help="fail where the card differs; write nothing")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write or check the card."""
+    place = checkpoint_path()
+    text = card(json.loads((place / "pretraining.json").read_text()), *read_parts(arguments.baselines))
+    if not arguments.check:
+        (place / "README.md").write_text(text, encoding="utf-8")
+        print(f"wrote {place / 'README.md'}")
+    elif (place / "README.md").read_text(encoding="utf-8") != text:
+        raise DataError(f"{place / 'README.md'} is not what the runs give.", "run `stabbench mini card`.")
+    return 0

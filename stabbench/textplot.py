@@ -1,0 +1,43 @@
+"""Distributions of scores as lines of text, for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+BLOCKS = " ▁▂▃▄▅▆▇█"
+WIDTH = 56
+
+
+def strips(samples: Mapping[str, Sequence[float]], constant: float, width: int = WIDTH) -> str:
+    """Return a histogram line for each sample on one common axis, and the axis.
+
+    Args:
+        samples: name -> scores (0 to 1), at least one score in all.
+        constant: the score of the best constant classifier, marked on the axis.
+        width: columns of the axis.
+
+    Returns:
+        Lines of text; the fullest bin of each sample is a full block, an empty one is blank.
+    """
+    values = [score for scores in samples.values() for score in scores] + [constant]
+    low, high = min(values), max(values)
+    span = (high - low) or 1.0
+
+    def column(score: float) -> int:
+        return min(width - 1, int((score - low) / span * width))
+
+    margin = max(map(len, samples))
+    lines = []
+    for name, scores in samples.items():
+        counts = [0] * width
+        for score in scores:
+            counts[column(score)] += 1
+        fullest = max(counts) or 1
+        blocks = "".join(BLOCKS[-(-count * (len(BLOCKS) - 1) // fullest)] for count in counts)
+        lines.append(f"{name:<{margin}}  {blocks}".rstrip())
+    axis = ["-"] * width
+    axis[column(constant)] = "^"
+    lines.append(f"{'':<{margin}}  {''.join(axis)}")
+    ends = f"{100 * low:.1f}{100 * high:>{width - len(f'{100 * low:.1f}')}.1f}"
+    lines.append(f"{'':<{margin}}  {ends}   (^ constant classifier, {100 * constant:.1f})")
+    return "\n".join(lines)

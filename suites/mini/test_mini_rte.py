@@ -1,0 +1,20 @@
+"""Entailment in the mini world, on the embedded encoder: a laptop, minutes, nothing downloaded."""
+
+import pytest
+
+from stabbench import Suite
+
+suite = Suite(task="mini-rte", models=["mini-bert"], seeds=25)
+
+
+def test_few_runs_fail(stability):
+    assert stability.few_failures(at_most=0.20)
+
+
+def test_scores_are_close(stability):
+    assert stability.close_scores(within=0.05)
+
+
+@pytest.mark.against("devlin")
+def test_steadier_than_devlin(stability, against):
+    assert stability.steadier_than(against)
