@@ -59,24 +59,26 @@ def _acceptability(dice: Dice, clause: Clause, acceptable: bool) -> Texts:
 
 
 def _entailment(dice: Dice, clause: Clause, yes: bool) -> Texts:
-    return _pair(dice, clause, entailed(dice, clause), yes)
+    return _pair(dice, clause, entailed(dice, clause), yes, changes=1)
 
 
 def _paraphrase(dice: Dice, clause: Clause, yes: bool) -> Texts:
-    return _pair(dice, clause, paraphrased(dice, clause), yes)
+    return _pair(dice, clause, paraphrased(dice, clause), yes, changes=2)
 
 
-def _pair(dice: Dice, first: Clause, restated: Clause, yes: bool) -> Texts:
-    """Return a sentence and its restatement, with one thing changed in it where the label says no."""
+def _pair(dice: Dice, first: Clause, restated: Clause, yes: bool, changes: int) -> Texts:
+    """Return a sentence and its restatement, with something changed in it where the label says no."""
     second = restated
-    while not yes and follows(first, second):  # once, but for `the plane dents the plane` turned about
-        second = changed(dice, restated)
+    while not yes and follows(first, second):  # again where changes undid each other
+        second = restated
+        for _ in range(changes):
+            second = changed(dice, second)
     return (first.text, second.text)
 
 
 GENERATORS = {
     "mini-cola": Generator(seed=1, train=640, dev=300, positive=68, texts=_acceptability),
     "mini-rte": Generator(seed=2, train=640, dev=300, positive=52, texts=_entailment),
-    "mini-mrpc": Generator(seed=3, train=640, dev=300, positive=67, texts=_paraphrase),
+    "mini-mrpc": Generator(seed=3, train=640, dev=300, positive=60, texts=_paraphrase),
 }
 """Name of a task -> how its rows are made."""

@@ -49,3 +49,23 @@ def shared_layers(config: dict[str, Any]) -> str | None:
     if config.get("model_type") == "albert":
         return "ALBERT shares one layer among all depths: there is no top layer."
     return None
+
+
+def depths_of(model: Any) -> dict[nn.Parameter, int]:
+    """Return how far below the head each parameter lies.
+
+    0 are the head, the pooler and a normalisation after the last layer; 1 is the top layer and N the lowest
+    of N; N + 1 are the embeddings and whatever else the layers share.
+    """
+    encoder, layers = encoder_of(model), layers_of(model)
+    depths = dict.fromkeys(model.parameters(), 0)
+    for parameter in encoder.parameters():
+        depths[parameter] = len(layers) + 1
+    for index, layer in enumerate(layers):
+        for parameter in layer.parameters():
+            depths[parameter] = len(layers) - index
+    for part in (pooler_of(model), getattr(encoder, "final_norm", None)):
+        if part is not None:
+            for parameter in part.parameters():
+                depths[parameter] = 0
+    return depths

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -27,7 +28,8 @@ class Mixout(Strategy):
         p: probability of the pre-trained weight; 0.9 in the author's example, 0.1 in the scripts of Zhang et
             al. and Du and Nguyen.
         layers: ``all`` mixes every linear layer (example_huggingface.py); ``dropout_owners`` those whose
-            parent module has a dropout of its own, so not BERT's intermediate layers.
+            parent module has a dropout of its own, so not BERT's intermediate layers; ``after_dropout`` those
+            that come right after a dropout in the order of the modules (example.py), and silences these only.
         gradient: ``reference`` hands the gradient on times m, as the authors' backward pass; ``exact`` times
             m / (1-p), as the formula says.
         head: whether the classifier is mixed with its own random start as well.
@@ -39,7 +41,7 @@ class Mixout(Strategy):
 
     base: str | None = "devlin"
     p: float = 0.9
-    layers: Literal["all", "dropout_owners"] = "all"
+    layers: Literal["all", "dropout_owners", "after_dropout"] = "all"
     gradient: Literal["reference", "exact"] = "reference"
     head: Literal["exclude", "include"] = "exclude"
 
@@ -52,7 +54,11 @@ class Mixout(Strategy):
         from stabbench.strategies.layers import encoder_of
 
         part = model if self.head == "include" else encoder_of(model)
-        silence_dropout(part, model)
+        if self.layers == "after_dropout":
+            for dropout, _ in after_dropout(part):
+                dropout.p = 0.0
+        else:
+            silence_dropout(part, model)
         mix_linear_layers(part, self, generator)
 
 
@@ -80,14 +86,36 @@ def mix_linear_layers(part: nn.Module, method: Mixout, generator: torch.Generato
                 mixed = mixed.detach() + keep * (weight - weight.detach())
             return nn.functional.linear(input, mixed, self.bias)
 
-    for parent in list(part.modules()):
-        owner = any(isinstance(child, nn.Dropout) for child in parent.children())
-        if method.layers == "dropout_owners" and not owner:
-            continue
-        for child in parent.children():
-            if type(child) is nn.Linear:
-                child.register_buffer("pretrained", child.weight.detach().clone(), persistent=False)
-                child.__class__ = MixLinear
+    for layer in _chosen(part, method.layers):
+        layer.register_buffer("pretrained", layer.weight.detach().clone(), persistent=False)
+        layer.__class__ = MixLinear
+
+
+def _chosen(part: nn.Module, layers: str) -> list[nn.Linear]:
+    """Return the linear layers of a layer set."""
+    from torch import nn
+
+    if layers == "after_dropout":
+        return [linear for _, linear in after_dropout(part)]
+    return [
+        child
+        for parent in part.modules()
+        if layers == "all" or any(isinstance(child, nn.Dropout) for child in parent.children())
+        for child in parent.children()
+        if type(child) is nn.Linear
+    ]
+
+
+def after_dropout(part: nn.Module) -> list[tuple[nn.Dropout, nn.Linear]]:
+    """Return every dropout that a linear layer follows in the order of the modules, and that layer."""
+    from torch import nn
+
+    leaves = [module for module in part.modules() if not list(module.children())]
+    return [
+        (first, second)
+        for first, second in itertools.pairwise(leaves)
+        if isinstance(first, nn.Dropout) and type(second) is nn.Linear
+    ]
 
 
 def silence_dropout(part: nn.Module, model: nn.Module) -> None:
