@@ -16,6 +16,7 @@ COMMANDS = {
     "exec": ("stabbench.commands.execute", "compute one run from its request file, for any scheduler"),
     "show": ("stabbench.commands.show", "show the record of a run"),
     "merge": ("stabbench.commands.merge", "join stores, e.g. those of several shards"),
+    "validate": ("stabbench.training.validation", "check a strategy on the mini world before spending a GPU"),
     "import": ("stabbench.commands.import_scores", "bring scores from elsewhere into a store"),
     "baseline": ("stabbench.commands.baseline", "save, show or restore a baseline"),
     "compare": ("stabbench.commands.compare", "compare two baselines or groups of runs"),

@@ -17,7 +17,7 @@ from stabbench.runs import RunRecord, Store
 from stabbench.suite import Suite
 
 TASKS = ("mini-cola", "mini-rte", "mini-mrpc")
-RATES = (2e-4, 3e-4, 4e-4, 6e-4, 8e-4, 1.2e-3, 1.6e-3, 2.4e-3, 3.2e-3)
+RATES = (2e-4, 3e-4, 4e-4, 5e-4, 6e-4, 8e-4, 1.2e-3, 1.6e-3, 2.4e-3)
 SEEDS = 10
 STRATEGIES = {False: "devlin", True: "bias-correction"}
 BAND = (0.3, 0.8)
@@ -121,10 +121,10 @@ def run(arguments: argparse.Namespace) -> int:
     from stabbench.executors.pool import train_all
 
     requests: list[Request] = []
-    for task in TASKS:
-        suite = Suite(task=task, models=[arguments.model], seeds=SEEDS)
-        for rate in RATES:
-            options = PlanOptions(overrides={"learning_rate": rate})
+    for rate in RATES:
+        options = PlanOptions(overrides={"learning_rate": rate})
+        for task in TASKS:
+            suite = Suite(task=task, models=[arguments.model], seeds=SEEDS)
             for strategy in STRATEGIES.values():
                 requests += plan_group(suite, task, arguments.model, strategy, options).requests
     train_all(requests, arguments.store, arguments.workers)

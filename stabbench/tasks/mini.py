@@ -16,7 +16,7 @@ def _mini(name: str, summary: str, metric: Metric, labels: tuple[str, str], yes:
 
 MINI_COLA = _mini(
     "mini-cola",
-    "acceptability in the mini world, 640 sentences",
+    "acceptability in the mini world, 480 sentences",
     "matthews",
     ("unacceptable", "acceptable"),
     1,
@@ -24,7 +24,7 @@ MINI_COLA = _mini(
 )
 MINI_RTE = _mini(
     "mini-rte",
-    "entailment in the mini world, 640 pairs",
+    "entailment in the mini world, 320 pairs",
     "accuracy",
     ("entailment", "not_entailment"),
     0,
@@ -33,7 +33,7 @@ MINI_RTE = _mini(
 )
 MINI_MRPC = _mini(
     "mini-mrpc",
-    "paraphrase in the mini world, 640 pairs",
+    "paraphrase in the mini world, 400 pairs",
     "f1",
     ("different", "same"),
     1,
