@@ -77,8 +77,8 @@ def _pair(dice: Dice, first: Clause, restated: Clause, yes: bool, changes: int) 
 
 
 GENERATORS = {
-    "mini-cola": Generator(seed=1, train=480, dev=300, positive=68, texts=_acceptability),
+    "mini-cola": Generator(seed=1, train=560, dev=300, positive=68, texts=_acceptability),
     "mini-rte": Generator(seed=2, train=320, dev=300, positive=52, texts=_entailment),
-    "mini-mrpc": Generator(seed=3, train=400, dev=300, positive=60, texts=_paraphrase),
+    "mini-mrpc": Generator(seed=3, train=400, dev=300, positive=55, texts=_paraphrase),
 }
 """Name of a task -> how its rows are made."""

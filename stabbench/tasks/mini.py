@@ -16,7 +16,7 @@ def _mini(name: str, summary: str, metric: Metric, labels: tuple[str, str], yes:
 
 MINI_COLA = _mini(
     "mini-cola",
-    "acceptability in the mini world, 480 sentences",
+    "acceptability in the mini world, 560 sentences",
     "matthews",
     ("unacceptable", "acceptable"),
     1,
