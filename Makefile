@@ -25,6 +25,13 @@ test: $(VENV)/.installed-test lint
 test-slow: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -m slow tests
 
+# Every strategy on every mini task (hours on two cores); stopped, it goes on. Then card and leaderboard.
+calibrate: $(VENV)/.installed-test
+	$(BIN)/stabbench mini search --workers $(WORKERS)
+	$(BIN)/stabbench mini calibrate --workers $(WORKERS)
+	$(BIN)/stabbench mini card
+	$(BIN)/stabbench leaderboard --archive baselines/mini.jsonl.gz
+
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

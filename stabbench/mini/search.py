@@ -113,12 +113,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``stabbench mini search``."""
     parser.add_argument("--model", default="mini-bert", help="a name or a folder; default: mini-bert")
     parser.add_argument("--store", type=Path, default=Path(".stabbench/search"), help="where runs are kept")
+    parser.add_argument(
+        "--archive", type=Path, default=Path("baselines/mini-grid.jsonl.gz"), help="file for the runs"
+    )
     parser.add_argument("--workers", type=int, default=2, help="runs in flight; default: 2")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Train what the grid lacks, print it, and name the learning rate."""
     from stabbench.executors.pool import train_all
+    from stabbench.leaderboard.archive import write_archive
+    from stabbench.leaderboard.runs import Collection, RunWithTraces, Traces, collect
 
     requests: list[Request] = []
     for rate in RATES:
@@ -130,7 +135,11 @@ def run(arguments: argparse.Namespace) -> int:
     train_all(requests, arguments.store, arguments.workers)
     store = Store(arguments.store)
     found = [store.read(request.spec.key) for request in requests]
-    grid = cells(record for record in found if record is not None)
+    records = [record for record in found if record is not None]
+    write_archive(
+        collect([Collection(tuple(RunWithTraces(r, Traces()) for r in records))]), arguments.archive
+    )
+    grid = cells(records)
     print(f"Failed runs over learning rates, {SEEDS} seeds, three epochs:\n\n{table(grid)}\n")
     for task in TASKS:
         breaks, bears = edges(grid, task)
