@@ -7,5 +7,5 @@ from stabbench.spec import Recipe
 MINI_BERT = Model(
     summary="the mini world's encoder, 6 layers x 64, embedded",
     location=str(checkpoint_path()),
-    recipe=Recipe(learning_rate=5e-4, max_length=32),
+    recipe=Recipe(learning_rate=4.5e-4, max_length=32),
 )

@@ -27,7 +27,7 @@ def test_the_rate_at_which_most_tasks_tell_strategies_apart() -> None:
 
 
 def test_a_rate_that_bias_correction_does_not_bear_tells_nothing() -> None:
-    broken = [cell(c.task, c.learning_rate, c.without[0], 2) for c in GRID]
+    broken = [cell(c.task, c.learning_rate, c.without[0], 4) for c in GRID]
     assert chosen_rate(broken) is None
 
 
