@@ -18,3 +18,7 @@ def test_scores_are_close(stability):
 @pytest.mark.against("devlin")
 def test_steadier_than_devlin(stability, against):
     assert stability.steadier_than(against)
+
+
+def test_no_regression(stability, baseline):
+    assert stability.no_regression(baseline)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -41,6 +42,22 @@ def test_dropout_rate_and_scale(p: float) -> None:
     assert (
         abs(float(torch.corrcoef(torch.stack([flat[1:], flat[:-1]]))[0, 1])) < 0.01
     )  # neighbours share a draw
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("shape", [(512, 513), (3, 5, 7)])
+def test_a_mask_is_its_sixteen_bits_against_the_threshold(dtype: torch.dtype, shape: tuple[int, ...]) -> None:
+    """The mapping from random bits to masks is part of the trainer's version: not a bit of it may move."""
+    size, p = torch.Size(shape), 0.1
+    torch.manual_seed(2)
+    mask = attention.dropout_mask(size, p, dtype)
+    torch.manual_seed(2)
+    words = torch.empty(-(-size.numel() // 4), dtype=torch.int64).random_(-(2**63), None).tolist()
+    bits = np.array(words, dtype="<i8").view("<i2")[: size.numel()].astype(int) + 2**15
+    scale = torch.tensor(65536 / (65536 - 6554), dtype=dtype)
+    expected = torch.where(torch.from_numpy(bits >= 6554), scale, torch.zeros((), dtype=dtype)).view(size)
+    assert mask.dtype == dtype
+    assert torch.equal(mask, expected)
 
 
 def test_dropout_is_repeatable_and_off_in_evaluation() -> None:
