@@ -76,7 +76,7 @@ def test_a_strategy_turned_on_is_not_its_base(toy, text: str) -> None:
 
 
 @pytest.mark.parametrize("strategy", ALL)
-def test_invariant_2_every_strategy_sees_the_same_head_and_the_same_order(
+def test_invariant_7_every_strategy_sees_the_same_head_and_the_same_order(
     toy, strategy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heads, orders = [], []
