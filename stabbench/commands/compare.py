@@ -14,6 +14,7 @@ from stabbench.comparison import check_comparable, differences
 from stabbench.errors import StabbenchError, UnknownNameError
 from stabbench.registry import suggest
 from stabbench.stability import Stability
+from stabbench.statistics import Evidence
 from stabbench.textplot import strips
 
 
@@ -65,11 +66,26 @@ def compare(a: Stability, b: Stability) -> str:
         "",
         strips({one: a.scores, two: b.scores}, a.runs[0].constant),
         "",
-        f"B steadier than A?      {steadier.summary}",
+        f"B steadier than A?      {steadier.summary}{_p_value(steadier.evidence.p_value)}",
+        *_levene(steadier.evidence),
         f"B no worse than A?      {regression.summary.partition('; changed since')[0]}",
         *(f"changed                 {name}: {old} -> {new}" for name, (old, new) in changed.items()),
     ]
     return "\n".join(lines)
+
+
+def _p_value(p: float | None) -> str:
+    return "" if p is None else f"; p = {p:.2g}"
+
+
+def _levene(evidence: Evidence) -> list[str]:
+    """Return the tests on all runs, failed ones included: no verdict rests on them, but papers print them."""
+    paper, median = (evidence.details.get(f"{kind}_p") for kind in ("paper", "raw"))
+    if not isinstance(paper, float) or not isinstance(median, float):
+        return []
+    return [
+        f"Levene over all runs    p = {paper:.2g} as in the paper (mean-centred), {median:.2g} median-centred"
+    ]
 
 
 def _row(name: str, group: Stability) -> list[str]:
