@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,7 +70,10 @@ def compare(a: Stability, b: Stability) -> str:
         f"B steadier than A?      {steadier.summary}{_p_value(steadier.evidence.p_value)}",
         *_levene(steadier.evidence),
         f"B no worse than A?      {regression.summary.partition('; changed since')[0]}",
-        *(f"changed                 {name}: {old} -> {new}" for name, (old, new) in changed.items()),
+        *(
+            f"changed                 {name}: {_short(old)} -> {_short(new)}"
+            for name, (old, new) in changed.items()
+        ),
     ]
     return "\n".join(lines)
 
@@ -83,9 +87,14 @@ def _levene(evidence: Evidence) -> list[str]:
     paper, median = (evidence.details.get(f"{kind}_p") for kind in ("paper", "raw"))
     if not isinstance(paper, float) or not isinstance(median, float):
         return []
-    return [
-        f"Levene over all runs    p = {paper:.2g} as in the paper (mean-centred), {median:.2g} median-centred"
-    ]
+    text = f"p = {paper:.2g} as in the paper (mean-centred), {median:.2g} median-centred"
+    return [f"Levene over all runs    {text}"]
+
+
+def _short(value: object) -> str:
+    """Return a value as text; of a digest the first digits."""
+    text = str(value)
+    return text[:12] if re.fullmatch(r"[0-9a-f]{64}", text) else text
 
 
 def _row(name: str, group: Stability) -> list[str]:

@@ -17,7 +17,7 @@ from stabbench.runs import RunRecord, Store
 from stabbench.suite import Suite
 
 TASKS = ("mini-cola", "mini-rte", "mini-mrpc")
-RATES = (2e-4, 3e-4, 4e-4, 4.5e-4, 5e-4, 6e-4, 8e-4, 1.2e-3, 1.6e-3, 2.4e-3)
+RATES = (2e-4, 4e-4, 4.5e-4, 5e-4, 8e-4, 1.6e-3, 2.4e-3)
 SEEDS = 10
 STRATEGIES = {False: "devlin", True: "bias-correction"}
 BAND = (0.3, 0.8)
