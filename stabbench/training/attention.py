@@ -22,6 +22,9 @@ from transformers.masking_utils import sdpa_mask
 NAME = "stabbench"
 """The name under which transformers finds this attention."""
 
+BIAS = "_stabbench_bias"
+"""The attribute of a mask that holds what it adds to the scores."""
+
 COLUMNS = 16
 """Softmax on a CPU is fast over multiples of this many columns."""
 
@@ -102,11 +105,21 @@ def attention(
         value = nn.functional.pad(value, (0, 0, 0, spare))
     scores = torch.matmul(query * scale, key.transpose(-1, -2))
     if spare or attention_mask is not None:
-        scores = scores + _bias(attention_mask, tokens, spare, scores)
+        scores = scores + _bias_of(attention_mask, tokens, spare, scores)
     weights = torch.softmax(scores, dim=-1)
     if dropout > 0.0:
         weights = weights * dropout_mask(weights.shape, dropout, weights.dtype)
     return torch.matmul(weights, value).transpose(1, 2).contiguous(), None
+
+
+def _bias_of(mask: torch.Tensor | None, tokens: int, spare: int, scores: torch.Tensor) -> torch.Tensor:
+    """Return ``_bias``, made once for all layers of a forward pass: they are handed the same mask."""
+    made: torch.Tensor | None = getattr(mask, BIAS, None)
+    if made is None or made.dtype != scores.dtype:
+        made = _bias(mask, tokens, spare, scores)
+        if mask is not None:
+            setattr(mask, BIAS, made)
+    return made
 
 
 def _bias(mask: torch.Tensor | None, tokens: int, spare: int, scores: torch.Tensor) -> torch.Tensor:
