@@ -93,20 +93,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Train what is missing, then write archive, baseline and table."""
+    """Train what neither store nor archive has, then write archive, baseline and table."""
     from stabbench.analysis import Runs
     from stabbench.baselines import write_baseline
     from stabbench.executors.pool import train_all
-    from stabbench.leaderboard.archive import write_archive
+    from stabbench.leaderboard.archive import read_archive, write_archive
     from stabbench.leaderboard.runs import Collection, collect, read_store
 
-    planned = requests()
-    if not arguments.no_train:
-        train_all(planned, arguments.store, arguments.workers)
+    planned, archive = requests(), arguments.out / "mini.jsonl.gz"
     keys = {request.spec.key for request in planned}
-    found = read_store(Store(arguments.store))
-    runs = tuple(run for run in found.runs if run.record.key in keys)
-    write_archive(collect([Collection(runs)]), arguments.out / "mini.jsonl.gz")
+    parts = [read_archive(archive)] if archive.exists() else []
+    archived = {run.record.key for part in parts for run in part.runs}
+    if not arguments.no_train:
+        missing = [request for request in planned if request.spec.key not in archived]
+        train_all(missing, arguments.store, arguments.workers)
+    if (arguments.store / "runs").is_dir():
+        parts.append(read_store(Store(arguments.store)))
+    runs = tuple(run for run in collect(parts).runs if run.record.key in keys)
+    write_archive(collect([Collection(runs)]), archive)
     records = tuple(run.record for run in runs)
     groups = [group for group in Runs(records).groups() if group.strategy in BASELINE]
     write_baseline(arguments.out / "mini.jsonl", groups)

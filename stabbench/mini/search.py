@@ -124,7 +124,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Train what the grid lacks, print it, and name the learning rate."""
     from stabbench.executors.pool import train_all
-    from stabbench.leaderboard.archive import write_archive
+    from stabbench.leaderboard.archive import read_archive, write_archive
     from stabbench.leaderboard.runs import Collection, RunWithTraces, Traces, collect
 
     requests: list[Request] = []
@@ -134,9 +134,12 @@ def run(arguments: argparse.Namespace) -> int:
             suite = Suite(task=task, models=[arguments.model], seeds=SEEDS)
             for strategy in STRATEGIES.values():
                 requests += plan_group(suite, task, arguments.model, strategy, options).requests
-    train_all(requests, arguments.store, arguments.workers)
+    archived = read_archive(arguments.archive).runs if arguments.archive.exists() else ()
+    known = {run.record.key: run.record for run in archived}
+    missing = [request for request in requests if request.spec.key not in known]
+    train_all(missing, arguments.store, arguments.workers)
     store = Store(arguments.store)
-    found = [store.read(request.spec.key) for request in requests]
+    found = [known.get(request.spec.key) or store.read(request.spec.key) for request in requests]
     records = [record for record in found if record is not None]
     write_archive(
         collect([Collection(tuple(RunWithTraces(r, Traces()) for r in records))]), arguments.archive
