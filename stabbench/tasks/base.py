@@ -27,8 +27,8 @@ class FolderSource(Frozen):
         splits: names of the training and the dev split on the hub.
         folder: sub-folder of ``--stab-data-dir``.
         files: training and dev file in it.
-        columns: 0-based column of each text in the TSV, then that of the label.
-        width: number of columns that every TSV row must have.
+        columns: 0-based column of each text in the TSV, then that of the label; -1 is the last.
+        width: number of columns that every TSV row must have; (training, dev) where the two differ.
         header: whether the TSV begins with a header line.
         hub_labels: names of the labels on the hub, in the order of their ids, where they differ from
             those of the TSV.
@@ -41,7 +41,7 @@ class FolderSource(Frozen):
     folder: str
     files: tuple[str, str] = ("train.tsv", "dev.tsv")
     columns: tuple[int, ...]
-    width: int
+    width: int | tuple[int, int]
     header: bool = True
     hub_labels: tuple[str, ...] | None = None
 

@@ -1,6 +1,7 @@
-"""The GLUE tasks of Mosbach et al. (2021), section 3.1, with the metrics of its Table 1.
+"""The GLUE tasks of Mosbach et al. (2021), section 3.1, with the metrics of its Table 1, and MNLI.
 
-Labels are numbered as in `nyu-mll/glue`. The sizes printed in the paper's Table 2 count header lines.
+MNLI is what intermediate training starts from (Phang et al., 2018). Labels are numbered as in
+`nyu-mll/glue`. The sizes printed in the paper's Table 2 count header lines.
 """
 
 from stabbench.tasks.base import FolderSource, Task
@@ -44,4 +45,20 @@ QNLI = Task(
     text_columns=("question", "sentence"),
     labels=("entailment", "not_entailment"),
     source=_glue("qnli", (1, 2, 3), 4),
+)
+MNLI = Task(
+    name="mnli",
+    summary="textual entailment in three classes, 392,702 pairs, matched dev set",
+    metric="accuracy",
+    text_columns=("premise", "hypothesis"),
+    labels=("entailment", "neutral", "contradiction"),
+    source=FolderSource(
+        hub="nyu-mll/glue",
+        config="mnli",
+        splits=("train", "validation_matched"),
+        folder="MNLI",
+        files=("train.tsv", "dev_matched.tsv"),
+        columns=(8, 9, -1),  # gold_label is last; the dev file has the other annotators' labels before it
+        width=(12, 16),
+    ),
 )

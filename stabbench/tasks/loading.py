@@ -70,7 +70,10 @@ def _parts(task: Task, data_dir: Path | None) -> list[tuple[str, Iterable[Row]]]
                 )
             columns = (*task.text_columns, task.label_column)
             paths = [folder / name for name in source.files]
-            return [(f"{path}:{1 + source.header}", read_glue(path, source, columns)) for path in paths]
+            return [
+                (f"{path}:{1 + source.header}", read_glue(path, source, columns, dev=path is paths[1]))
+                for path in paths
+            ]
         case FolderSource() | HubSource():
             return [(f"{source.hub}[{split}]", _hub_rows(source, split)) for split in source.splits]
         case FileSource():

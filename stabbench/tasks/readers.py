@@ -16,21 +16,25 @@ Row = tuple[str, dict[str, Any]]
 """Where a row stands (``file:line``) and its values by column."""
 
 
-def read_glue(path: Path, source: FolderSource, columns: tuple[str, ...]) -> Iterator[Row]:
+def read_glue(
+    path: Path, source: FolderSource, columns: tuple[str, ...], *, dev: bool = False
+) -> Iterator[Row]:
     """Yield the rows of a TSV in GLUE's layout: no quoting, perhaps a byte-order mark or no header.
 
     Args:
         path: the file.
         source: its layout.
         columns: names of the texts, then of the label.
+        dev: whether it is the dev file, which may be of another width than the training file.
 
     Raises:
         DataError: when the file is missing or a row has a wrong number of columns.
     """
+    width = source.width if isinstance(source.width, int) else source.width[dev]
     for number, values in _tab_separated(path):
-        if len(values) != source.width:
+        if len(values) != width:
             raise DataError(
-                f"{path}:{number}: {len(values)} columns where {source.width} are expected.",
+                f"{path}:{number}: {len(values)} columns where {width} are expected.",
                 "mend the row: texts must hold no tab and no line break.",
             )
         if number > 1 or not source.header:

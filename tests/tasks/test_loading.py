@@ -133,6 +133,49 @@ def test_scitail_reads_the_released_layout(shared: Path) -> None:
     assert (labels.count("entails"), labels.count("neutral")) == (842, 1284)
 
 
+MNLI_HEAD = ["index", "promptID", "pairID", "genre", *["parse"] * 4, "sentence1", "sentence2"]
+
+
+def write_mnli(folder: Path, rows: list[tuple[str, str, str]]) -> Path:
+    """Write MNLI as GLUE has it: 12 columns to train on, 16 in the dev file, the gold label last."""
+    place = folder / "MNLI"
+    place.mkdir(parents=True)
+    for name, annotators in (("train.tsv", 1), ("dev_matched.tsv", 5)):
+        lines = [[*MNLI_HEAD, *(f"label{n + 1}" for n in range(annotators)), "gold_label"]]
+        lines += [[*"01234567", a, b, *["neutral"] * annotators, gold] for a, b, gold in rows]
+        (place / name).write_text("".join("\t".join(line) + "\n" for line in lines), encoding="utf-8")
+    return folder
+
+
+def test_mnli_has_three_classes_and_a_wider_dev_file(tmp_path: Path, fake_hub: dict[Any, Any]) -> None:
+    texts = [("a b", "c"), ("d", 'e "f'), ("NA", "g")]
+    names = ("contradiction", "entailment", "neutral")
+    folder = write_mnli(tmp_path, [(*pair, name) for pair, name in zip(texts, names, strict=True)])
+    rows = [
+        {"premise": a, "hypothesis": b, "label": label, "idx": 0}
+        for (a, b), label in zip(texts, (2, 0, 1), strict=True)
+    ]
+    fake_hub["nyu-mll/glue", "mnli"] = {"train": rows, "validation_matched": rows}
+    mnli = tasks.get("mnli")
+    local_rows = tasks.load(mnli, folder)
+    assert local_rows == tasks.load(mnli)
+    assert local_rows.label_names == ("entailment", "neutral", "contradiction")
+    assert local_rows.train.texts == local_rows.dev.texts == tuple(texts)
+    assert local_rows.train.labels == (2, 0, 1)
+    assert Task.model_validate_json(mnli.model_dump_json()) == mnli
+
+
+@pytest.mark.parametrize(("name", "width"), [("train.tsv", 12), ("dev_matched.tsv", 16)])
+def test_a_cut_row_of_mnli_is_named(tmp_path: Path, name: str, width: int) -> None:
+    folder = write_mnli(tmp_path, [("a", "b", "neutral"), ("a", "b", "entailment")])
+    lines = (folder / "MNLI" / name).read_text().splitlines()
+    lines[2] = lines[2].rpartition("\t")[0]
+    (folder / "MNLI" / name).write_text("\n".join(lines))
+    message = rf"{name}:3: {width - 1} columns where {width} are expected".replace(".", r"\.")
+    with pytest.raises(DataError, match=message):
+        tasks.load(tasks.get("mnli"), folder)
+
+
 def test_a_hub_task_takes_its_own_columns_and_splits(fake_hub: dict[Any, Any]) -> None:
     fake_hub["someone/tickets", None] = {
         "train": [{"a": "x", "b": "y", "team": 1}, {"a": "z", "b": "w", "team": 0}],
