@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -99,7 +100,7 @@ def _short(value: object) -> str:
 
 def _row(name: str, group: Stability) -> list[str]:
     scores = (group.mean, group.std, group.std_of_successes, group.max)
-    cells = [f"{100 * score:.2f}" for score in scores]
+    cells = ["-" if math.isnan(score) else f"{100 * score:.2f}" for score in scores]
     return [name, str(group.finished), f"{group.failed}/{group.finished}", *cells]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,10 +106,15 @@ class Summary:
             bad = [text for outcome, text in verdicts if outcome != PASS]
             found += [f"{row['strategy']} on {row['task']}: {text}" for text in bad]
             if bad:
-                found.append(f"  what happened: stabbench report {group[:12]}")
+                found.append(f"  what happened: stabbench report {group[:12]}{self._store()}")
         if self.settings.baseline is not None:
             found.append(self._baseline(self.settings.baseline))
         return found
+
+    def _store(self) -> str:
+        """Return the option that names the session's store, unless it is the default."""
+        store = self.settings.store
+        return "" if store == Path(".stabbench").resolve() else f" --store {os.path.relpath(store)}"
 
     def _baseline(self, place: Path) -> str:
         from stabbench.baselines import read_baseline  # SciPy takes a second to import
