@@ -69,15 +69,8 @@ def _check_order(names: Sequence[str], members: Sequence[Strategy]) -> None:
 
     A strategy that remembers the weights at which training starts must come after those that change
     them; one that freezes the weights cannot be joined with either; one that averages the weights
-    takes them as all others leave them.
+    takes them as all others leave them. What no order mends is told first.
     """
-    averaging = [i for i, member in enumerate(members) if "evaluated" in hooks_of(member)]
-    if averaging and averaging[0] != len(members) - 1:
-        name = names[averaging[0]]
-        raise StabbenchError(
-            f"{name} must come last: it keeps the weights as the others leave them.",
-            f"write {'+'.join([*(other for other in names if other != name), name])}.",
-        )
     for i, later in enumerate(members):
         for j, earlier in enumerate(members[:i]):
             kinds = (earlier.prepares, later.prepares)
@@ -92,6 +85,13 @@ def _check_order(names: Sequence[str], members: Sequence[Strategy]) -> None:
                     "changes or holds on to.",
                     "choose one of them.",
                 )
+    averaging = [i for i, member in enumerate(members) if "evaluated" in hooks_of(member)]
+    if averaging and averaging[0] != len(members) - 1:
+        name = names[averaging[0]]
+        raise StabbenchError(
+            f"{name} must come last: what it evaluates is made of the weights that the others leave.",
+            f"write {'+'.join([*(other for other in names if other != name), name])}.",
+        )
 
 
 @dataclass
