@@ -62,6 +62,17 @@ def test_the_pooler_can_be_left_and_too_many_layers_are_refused(make) -> None:
     assert "4 layers" in reason
 
 
+def test_reinit_draws_with_the_spread_that_the_model_was_made_with(make) -> None:
+    model = make("bert")
+    model.config.initializer_range = 0.3
+    parse_strategy("reinit:layers=1")[0].prepare(model, torch.Generator().manual_seed(0))
+    drawn = torch.cat(
+        [p.detach().flatten() for n, p in model.named_parameters() if "layer.3" in n and p.dim() > 1]
+    )
+    assert float(drawn.std()) == pytest.approx(0.3, rel=0.05)
+    assert float(drawn.abs().max()) > 0.7  # normal, not truncated at two deviations
+
+
 def test_reinit_draws_from_its_own_stream(make) -> None:
     found = []
     for noise in (0, 1):
@@ -95,8 +106,23 @@ def test_the_ladder_of_rates(make, kind: str) -> None:
 
 
 def test_the_ladder_of_bert_large() -> None:
-    """reference: embeddings of 24 layers learn at 0.277 of the rate, the top layer at 0.95."""
-    assert pytest.approx(0.277, abs=5e-4) == 0.95**25
+    """24 layers: embeddings learn at 0.277 of the rate, the top layer at 0.95, pooler and head at 1."""
+    from transformers import BertConfig, BertForSequenceClassification
+
+    sizes = {"hidden_size": 4, "num_attention_heads": 2, "intermediate_size": 4, "vocab_size": 9}
+    model = BertForSequenceClassification(BertConfig(num_hidden_layers=24, **sizes))
+    groups = parse_strategy("llrd")[0].parameter_groups(model, Recipe(learning_rate=2e-5))
+    rates = {p: group["lr"] / 2e-5 for group in groups for p in group["params"]}
+    layers = model.bert.encoder.layer
+    for weight, share in [
+        (model.bert.embeddings.word_embeddings.weight, 0.277),
+        (model.bert.embeddings.LayerNorm.weight, 0.277),
+        (layers[0].output.dense.weight, 0.95**24),
+        (layers[23].attention.self.query.bias, 0.95),
+        (model.bert.pooler.dense.weight, 1.0),
+        (model.classifier.weight, 1.0),
+    ]:
+        assert rates[weight] == pytest.approx(share, rel=2e-3)
 
 
 def test_the_head_may_be_left_without_weight_decay(make) -> None:

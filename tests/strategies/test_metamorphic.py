@@ -109,6 +109,47 @@ def test_drawing_random_numbers_shifts_no_dropout(toy, strategy: str) -> None:
     assert one[:2].tobytes() == base[:2].tobytes()
 
 
+def generators(toy, strategy: str, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Return the state of torch's own generator, dropout's, when each batch is taken."""
+    states: list[bytes] = []
+    batch = batches.Tokens.batch
+
+    def watched(self, rows):
+        states.append(torch.get_rng_state().numpy().tobytes())
+        return batch(self, rows)
+
+    monkeypatch.setattr(batches.Tokens, "batch", watched)
+    run(toy, strategy, max_steps=6)
+    monkeypatch.undo()
+    return states
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        "ours",
+        "reinit:layers=2",
+        "llrd",
+        "pretrained-decay",
+        "noisytune",
+        "child-tuning",
+        "swa",
+        "lora",
+        "reinit:layers=1+noisytune+child-tuning+llrd",
+    ],
+)
+def test_what_draws_in_a_stream_of_its_own_leaves_dropout_where_it_was(
+    toy, strategy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = generators(toy, strategy, monkeypatch)
+    assert found == generators(toy, "devlin", monkeypatch)
+    assert len(set(found)) > 5  # dropout does move it
+
+
+def test_mixout_draws_no_dropout_and_nothing_from_its_stream(toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(set(generators(toy, "mixout:p=0.5,head=include", monkeypatch))) == 1
+
+
 @pytest.mark.parametrize("strategy", [*ALL, "reinit:layers=1+llrd", "noisytune+mixout:p=0.3", "llrd+swa"])
 def test_a_run_is_the_same_twice(toy, strategy: str) -> None:
     assert same(run(toy, strategy, max_steps=4), run(toy, strategy, max_steps=4))

@@ -144,6 +144,43 @@ def test_every_class_mixes_and_its_dropout_is_silent_even_in_the_kernel(
     assert not torch.equal(model(**inputs).logits, model(**inputs).logits)
 
 
+def test_after_dropout_silences_the_dropouts_that_it_replaces_and_no_other(make, batch) -> None:
+    """Each of BERT's dropouts has a linear layer after it; the head's is left where the head is."""
+    model = make("bert")
+    attention.replace_dropout(model)
+    parse_strategy("mixout:p=0.5,layers=after_dropout")[0].prepare(model, torch.Generator())
+    rates = {name: m.p for name, m in model.named_modules() if isinstance(m, nn.Dropout)}
+    assert rates.pop("dropout") == 0.1  # before the classifier
+    assert len(rates) == 1 + 3 * 4
+    assert set(rates.values()) == {0.0}
+    seen: list[float] = []
+    forward = nn.functional.scaled_dot_product_attention
+
+    def kernel(*arguments, dropout_p=0.0, **options):
+        seen.append(dropout_p)
+        return forward(*arguments, dropout_p=dropout_p, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nn.functional, "scaled_dot_product_attention", kernel)
+        model.train()(**batch)
+    assert seen == [0.0] * 4
+    model = make("bert")
+    parse_strategy("mixout:p=0.5,layers=after_dropout,head=include")[0].prepare(model, torch.Generator())
+    assert model.dropout.p == 0.0
+    assert "classifier" in _mixing(model)
+
+
+def test_the_model_that_others_copy_keeps_its_dropout(make) -> None:
+    """A run works on a copy: what it silences there must not reach the next run of the process."""
+    import copy
+
+    shared = make("bert")
+    parse_strategy("mixout:p=0.5")[0].prepare(copy.deepcopy(shared), torch.Generator())
+    assert shared.config.attention_probs_dropout_prob == 0.1
+    assert {m.p for m in shared.modules() if isinstance(m, nn.Dropout)} == {0.1}
+    assert not _mixing(shared)
+
+
 def test_embeddings_biases_and_normalisation_are_never_mixed(make) -> None:
     model = make("bert")
     parse_strategy("mixout")[0].prepare(model, torch.Generator())

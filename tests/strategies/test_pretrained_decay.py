@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 
@@ -26,19 +28,23 @@ def trained(make, text: str, updates: int):
         gradients.append({n: torch.randn(p.shape, generator=chance).double() for n, p in start.items()})
         for name, parameter in model.named_parameters():
             parameter.grad = gradients[-1][name].clone()
-        step = Step(torch.tensor(index), chance, None)
+        step = Step(torch.tensor(index), chance, strategy.phase(index, updates))
         strategy.before_step(model, step)
         optimizer.step()
         strategy.after_step(model, step)
     return model, recipe, start, gradients
 
 
-def expected(name: str, recipe, start, gradients, target, strength: float) -> torch.Tensor:
-    """AdamW's formula with w -= rate * lambda * (w - target) before each step."""
+def expected(
+    name: str, recipe, start, gradients, target, strength: float, share: float = 1.0
+) -> torch.Tensor:
+    """AdamW's formula with w -= rate * lambda * (w - target) before each step, at a share of the rate."""
     w, m, v = start[name].clone(), torch.zeros_like(start[name]), torch.zeros_like(start[name])
     for t, gradient in enumerate(gradients, start=1):
-        rate = recipe.learning_rate * (
-            (t - 1) / 2 if t <= 2 else (len(gradients) - t + 1) / (len(gradients) - 2)
+        rate = (
+            share
+            * recipe.learning_rate
+            * ((t - 1) / 2 if t <= 2 else (len(gradients) - t + 1) / (len(gradients) - 2))
         )
         g = gradient[name]
         m = recipe.beta1 * m + (1 - recipe.beta1) * g
@@ -64,6 +70,17 @@ def test_every_weight_decays_to_its_target(make, head: str) -> None:
         else:
             target = start[name]
         wanted = expected(name, recipe, start, gradients, target, 0.7)
+        torch.testing.assert_close(parameter.detach(), wanted, rtol=0, atol=1e-9, msg=name)
+
+
+def test_it_follows_the_rate_of_every_layer(make) -> None:
+    """llrd: each weight decays towards its start at its own layer's rate."""
+    model, recipe, start, gradients = trained(make, "llrd:decay=0.5+pretrained-decay:lambda=0.7", 12)
+    for name, parameter in model.named_parameters():
+        layer = re.search(r"layer\.(\d)\.", name)
+        depth = 4 - int(layer[1]) if layer else 5 if "embeddings" in name else 0
+        exempt = name.endswith("bias") or "LayerNorm" in name
+        wanted = expected(name, recipe, start, gradients, None if exempt else start[name], 0.7, 0.5**depth)
         torch.testing.assert_close(parameter.detach(), wanted, rtol=0, atol=1e-9, msg=name)
 
 

@@ -1,10 +1,12 @@
 """What the strategies that only change a recipe make of it."""
 
 import pytest
+import torch
 
 from stabbench.errors import StabbenchError
 from stabbench.models.families import ALBERT, BERT, ROBERTA
 from stabbench.strategies.catalog import parse_strategy, resolve_recipe
+from stabbench.training.optimizer import Optimizer, decay_groups
 
 
 def recipe_of(text, model_recipe=BERT):
@@ -27,6 +29,41 @@ def test_rte_has_the_papers_numbers_of_updates():
     assert devlin.updates_per_epoch(2490) == 156
     assert (devlin.total_updates(2490), devlin.warmup_updates(2490)) == (468, 46)
     assert (ours.total_updates(2490), ours.warmup_updates(2490)) == (3120, 312)
+
+
+def update_sizes(name: str, model_recipe, updates: int) -> list[float]:
+    """Return how far each update with a constant gradient moves a weight at a constant rate, per rate."""
+    recipe = recipe_of(name, model_recipe).change(epsilon=1e-12, weight_decay=0.0, clip_norm=None)
+    layer = torch.nn.Linear(1, 1, bias=False).double()
+    optimizer = Optimizer(layer, decay_groups(layer, 0.0), recipe, 0, 10**12)
+    sizes = []
+    for _ in range(updates):
+        with torch.no_grad():
+            layer.weight.zero_()
+        layer.weight.grad = torch.ones_like(layer.weight)
+        optimizer.step()
+        sizes.append(-float(layer.weight.detach()) / recipe.learning_rate)
+    return sizes
+
+
+@pytest.mark.parametrize(
+    ("model_recipe", "factors", "largest"),
+    [
+        (BERT, {1: 3.16, 12: 6.57, 46: 4.68, 100: 3.24, 468: 1.635}, 12),
+        (ROBERTA, {1: 0.71, 14: 1.55, 100: 1.07}, 14),
+    ],
+)
+def test_how_much_larger_devlins_updates_are(model_recipe, factors, largest):
+    """Without over with correction: (1 - beta1^t) / sqrt(1 - beta2^t), which RoBERTa's beta2 barely shows."""
+    pairs = zip(
+        *(update_sizes(name, model_recipe, 468) for name in ("devlin", "bias-correction")), strict=True
+    )
+    ratios = [one / other for one, other in pairs]
+    assert {t: ratios[t - 1] for t in factors} == pytest.approx(factors, abs=6e-3)
+    assert ratios.index(max(ratios)) + 1 == largest
+    beta1, beta2 = model_recipe.beta1, model_recipe.beta2
+    formula = [(1 - beta1**t) / (1 - beta2**t) ** 0.5 for t in range(1, 469)]
+    assert ratios == pytest.approx(formula, rel=1e-9)
 
 
 def test_bias_correction_is_devlin_with_bias_correction():
