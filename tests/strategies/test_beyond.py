@@ -86,6 +86,18 @@ def test_noisytune_adds_uniform_noise_in_proportion_to_each_tensors_spread(make,
             assert moved.mean().abs() < 0.2 * bound
 
 
+def test_noisytune_draws_from_its_own_stream(make) -> None:
+    """Whatever torch's own generator does, and anew for every seed."""
+    found = []
+    for noise, seed in ((0, 5), (1, 5), (1, 6)):
+        model = make("bert")
+        torch.manual_seed(noise)
+        parse_strategy("noisytune")[0].prepare(model, torch.Generator().manual_seed(seed))
+        found.append(model.bert.pooler.dense.weight.detach().clone())
+    assert torch.equal(found[0], found[1])
+    assert not torch.equal(found[1], found[2])
+
+
 @pytest.mark.parametrize("p", [0.3, 0.8])
 def test_child_tuning_keeps_a_share_of_the_gradients_and_scales_them(make, p: float) -> None:
     model = make("bert")

@@ -170,6 +170,19 @@ def test_after_dropout_silences_the_dropouts_that_it_replaces_and_no_other(make,
     assert "classifier" in _mixing(model)
 
 
+@pytest.mark.parametrize("layers", ["all", "dropout_owners"])
+def test_the_configurations_attention_dropout_is_zero_too(make, kind: str, layers: str) -> None:
+    """A class may hand its kernel the configuration's rate: modules alone are not enough."""
+    model = make(kind)
+    names = [n for n in ("attention_probs_dropout_prob", "attention_dropout") if hasattr(model.config, n)]
+    assert names
+    for name in names:
+        setattr(model.config, name, 0.5)
+    parse_strategy(f"mixout:p=0.5,layers={layers}")[0].prepare(model, torch.Generator())
+    for config in (model.config, model.base_model.config):
+        assert [getattr(config, name) for name in names] == [0.0] * len(names)
+
+
 def test_the_model_that_others_copy_keeps_its_dropout(make) -> None:
     """A run works on a copy: what it silences there must not reach the next run of the process."""
     import copy
