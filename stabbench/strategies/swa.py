@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
 from stabbench.strategies.base import Step, Strategy
 
 if TYPE_CHECKING:
     import torch
-    from torch.optim.swa_utils import AveragedModel
 
 
 @dataclass
 class SWA(Strategy):
     """Izmailov et al. (2018), "Averaging Weights Leads to Wider Optima and Better Generalization".
 
-    From some update on the weights after every update enter an equal average (torch's ``AveragedModel``),
+    From some update on the weights after every update enter an equal average (``torch.optim.swa_utils``),
     which is what is evaluated. The schedule is the recipe's: the linear decay of fine-tuning, not the
     constant or cyclic rate of the paper.
 
@@ -34,24 +34,23 @@ class SWA(Strategy):
     def __post_init__(self) -> None:
         if not 0.0 <= self.start <= 1.0:
             raise ValueError(f"start={self.start} is no share.")
-        self._average: AveragedModel | None = None
+        self._average: torch.nn.Module | None = None
 
-    def phase(self, update: int, total: int) -> Literal["train", "average"]:
-        """Average from the given share of the updates on."""
-        return "average" if update >= min(int(self.start * total), total - 1) else "train"
+    def phase(self, update: int, total: int) -> int:
+        """Return how many updates were averaged before this one; negative before averaging begins."""
+        return update - min(int(self.start * total), total - 1)
 
     def after_step(self, model: torch.nn.Module, step: Step) -> None:
         """Take the weights into the average."""
-        if step.phase == "average":
-            from torch.optim.swa_utils import AveragedModel
+        assert isinstance(step.phase, int)
+        if step.phase == 0:
+            self._average = copy.deepcopy(model)
+        elif step.phase > 0 and self._average is not None:
+            from torch.optim.swa_utils import get_swa_multi_avg_fn
 
-            if self._average is None:
-                self._average = AveragedModel(model)
-            self._average.update_parameters(model)
+            average = get_swa_multi_avg_fn()  # type: ignore[no-untyped-call]  # torch leaves it without types
+            average(list(self._average.parameters()), list(model.parameters()), step.phase)
 
     def evaluated(self, model: torch.nn.Module) -> torch.nn.Module:
         """Return the averaged model, once there is one."""
-        if self._average is None:
-            return model
-        averaged: torch.nn.Module = self._average.module
-        return averaged
+        return model if self._average is None else self._average
