@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
 from stabbench import models, tasks
 from stabbench.strategies import REGISTRY as STRATEGIES
-from stabbench.strategies import Strategy
-from stabbench.strategies.catalog import support_of
+from stabbench.strategies.catalog import parameters_of, support_of
 
 KINDS = ("strategies", "tasks", "models", "suites")
 
@@ -40,16 +38,14 @@ def _strategies(verbose: bool) -> Iterator[str]:
         yield f"{name:<20}{kind.summary}"
         if verbose:
             yield f"{'':<20}paper: {kind.paper}"
-            yield f"{'':<20}parameters: {_parameters(kind)}"
-            support = support_of(kind())
+            strategy = kind()
+            parameters = parameters_of(strategy).items()  # by the names that the command line takes
+            yield f"{'':<20}parameters: {', '.join(f'{key}={value}' for key, value in parameters)}"
+            support = support_of(strategy)
             yield f"{'':<20}models: {', '.join(name for name, reason in support.items() if reason is None)}"
             for model, reason in support.items():
                 if reason is not None:
                     yield f"{'':<20}not {model}: {reason}"
-
-
-def _parameters(kind: type[Strategy]) -> str:
-    return ", ".join(f"{field.name}={field.default}" for field in dataclasses.fields(kind))
 
 
 def _tasks(verbose: bool) -> Iterator[str]:

@@ -23,10 +23,10 @@ class Intermediate(strategies.Strategy):
     summary: ClassVar[str] = "trained on another task first (STILTs)"
     paper: ClassVar[str] = "Phang et al. 2018, Sentence Encoders on STILTs"
 
-    base: str | None = "devlin"
+    base: str | None = "bias-correction"
     task: str = "mnli"
     epochs: int = 3
 
     def initial_weights(self) -> strategies.Intermediate | None:
         """Return the intermediate training: the recipe is the base's."""
-        return strategies.Intermediate(self.task, self.epochs, self.base or "devlin")
+        return strategies.Intermediate(self.task, self.epochs, self.base or "bias-correction")

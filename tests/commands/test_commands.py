@@ -10,6 +10,7 @@ import pytest
 from stabbench.cli import main
 from stabbench.commands.plan import duration
 from stabbench.runs import ErrorNote, Store
+from stabbench.strategies.catalog import parse_strategy
 from tests.runs.test_store import make_record
 
 
@@ -25,6 +26,23 @@ def test_ls(capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     for line in ("ours", "devlin", "rte", "bert-large-uncased", "suites/rte"):
         assert any(part.strip().startswith(line) for part in out.splitlines()), line
+
+
+def test_ls_gives_parameters_by_the_names_that_the_command_line_takes(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["ls", "--strategies", "-v"]) == 0
+    name = ""
+    read = {}
+    for line in capsys.readouterr().out.splitlines():
+        if line.startswith("  ") and not line.startswith("   "):
+            name = line.split()[0]
+        elif line.strip().startswith("parameters: "):
+            read[name] = line.split(": ", 1)[1].split(", ")
+    assert "lambda=1.0" in read["r3f"]
+    for name, parameters in read.items():
+        given = ",".join(text for text in parameters if text != "base=None")
+        assert parse_strategy(f"{name}:{given}" if given else name)[1].text == name
 
 
 def test_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

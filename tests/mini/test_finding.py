@@ -21,11 +21,11 @@ HIGH = 1.2e-3
 def runs() -> dict[str, Trained]:
     """Train one seed without and with bias correction, at the same learning rate."""
     torch.set_num_threads(1)
-    suite, cache = Suite(task="mini-rte", models=["mini-bert"], seeds=1), Cache()
+    suite, cache = Suite(task="mini-cola", models=["mini-bert"], seeds=1), Cache()
     options = PlanOptions(overrides={"learning_rate": HIGH})
     return {
         strategy: train(
-            plan_group(suite, "mini-rte", "mini-bert", strategy, options).requests[0],
+            plan_group(suite, "mini-cola", "mini-bert", strategy, options).requests[0],
             cache,
             torch.device("cpu"),
         )
@@ -49,14 +49,14 @@ def test_and_the_model_predicts_one_class(runs) -> None:
     record = runs["devlin"].record
     predicted = runs["devlin"].arrays["logits"].argmax(1)
     assert len(set(predicted.tolist())) == 1
-    assert record.last.value in (record.constant, 1 - record.constant)
+    assert record.last.value == record.constant
 
 
 def test_with_bias_correction_the_loss_falls_and_the_model_beats_the_majority(runs) -> None:
     record = runs["bias-correction"].record
     assert not is_failed(record)
     assert record.train_loss < 0.85 * record.label_entropy
-    assert record.last.value > record.constant + 0.1
+    assert record.last.value > record.constant + 0.3
 
 
 def test_the_gradients_of_the_lower_layers_vanish_in_the_failed_run_only(runs) -> None:

@@ -17,8 +17,12 @@ from stabbench.tasks import metrics
 from stabbench.tasks.loading import load
 
 NAMES = sorted(GENERATORS)
-DIGESTS = {"mini-cola": "?", "mini-mrpc": "?", "mini-rte": "?"}
-CONSTANT = {"mini-cola": 0.0, "mini-rte": 156 / 300, "mini-mrpc": 2 * 201 / (2 * 201 + 99)}
+DIGESTS = {
+    "mini-cola": "18bf19c5cb3925d9081431a5a9a297f6d1da1898f702a694a8814039c57cbf60",
+    "mini-mrpc": "327cd2370aee3f0af8aacc634de77e8d123bbdb754f6abf7f63c46f120b18cc5",
+    "mini-rte": "4095329f53599a1de21016b48e99566a877d372eefd5c756cc5637f7462eac9a",
+}
+CONSTANT = {"mini-cola": 0.0, "mini-rte": 156 / 300, "mini-mrpc": 2 * 165 / (2 * 165 + 135)}
 
 
 @pytest.fixture(scope="module", params=NAMES)

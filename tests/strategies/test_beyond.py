@@ -68,6 +68,29 @@ def test_r3f_penalises_what_noise_on_detached_embeddings_changes(make, kind: str
     assert rows.mean() > 0
 
 
+def test_r3f_predicts_the_same_from_embeddings_as_from_words(make, kind: str, batch) -> None:
+    """Positions, token types and padding survive the way round: without noise there is nothing to penalise."""
+    strategy, _ = parse_strategy("r3f:lambda=1e3,epsilon=1e-12")
+    model = no_dropout(make(kind).double()).train()
+    torch.testing.assert_close(
+        strategy.loss(model, batch, step()), model(**batch).loss, rtol=0, atol=1e-9, check_dtype=False
+    )
+
+
+def test_r3f_sends_no_gradient_to_the_words_through_the_noised_pass(make, batch) -> None:
+    strategy, _ = parse_strategy("r3f:lambda=2,epsilon=0.3")
+    model = no_dropout(make("bert").double()).train()
+    strategy.loss(model, batch, step(seed=7)).backward()
+    found = model.get_input_embeddings().weight.grad.clone()
+    model.zero_grad()
+    words = model.get_input_embeddings()(batch["input_ids"])
+    noise = torch.empty_like(words).uniform_(-0.3, 0.3, generator=torch.Generator().manual_seed(7))
+    clean = model(**batch)
+    noised = model(inputs_embeds=words.detach() + noise, attention_mask=batch["attention_mask"])
+    (clean.loss + 2 * divergence(clean.logits, noised.logits).mean()).backward()
+    torch.testing.assert_close(found, model.get_input_embeddings().weight.grad, rtol=1e-6, atol=1e-12)
+
+
 @pytest.mark.parametrize("tensors", ["all", "matrices"])
 def test_noisytune_adds_uniform_noise_in_proportion_to_each_tensors_spread(make, tensors: str) -> None:
     model = make("bert")

@@ -87,7 +87,7 @@ def test_the_intermediate_run_is_an_artefact_with_a_key_of_its_own(toy, three: s
     """What it is made of counts: the task, the epochs, the recipe; what happens after it does not."""
     one = request(toy, three)
     assert one.start.spec.recipe.epochs == 2
-    assert one.start.spec.strategy.name == "devlin"
+    assert one.start.spec.strategy.name == "bias-correction"
     other = toy.request(f"intermediate:task={three},epochs=1", 3, max_steps=6)
     assert other.start.spec.key != one.start.spec.key
     assert other.spec.key != one.spec.key
