@@ -22,6 +22,7 @@ from stabbench.pytest_plugin.progress import Progress
 from stabbench.pytest_plugin.session import SESSION, PullSession, session_of
 from stabbench.pytest_plugin.summary import Summary, gate_properties
 from stabbench.suite import Suite
+from stabbench.verdict import Outcome
 
 if TYPE_CHECKING:
     from stabbench.stability import Stability
@@ -128,7 +129,6 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     """Hold a gate to its verdicts: none but PASS may stay unasserted; INCONCLUSIVE is as the session says."""
     if "stab_gate" not in pyfuncitem.keywords:
         return (yield)
-    from stabbench.statistics import Outcome
 
     stability = cast("Stability", pyfuncitem.funcargs["stability"])
     try:

@@ -13,6 +13,7 @@ from tabulate import tabulate
 
 from stabbench.pytest_plugin.github import append_summary
 from stabbench.pytest_plugin.options import Settings
+from stabbench.verdict import Outcome, overall
 
 if TYPE_CHECKING:
     from stabbench.stability import Stability
@@ -132,8 +133,6 @@ class Summary:
 
     def row(self, group: str) -> list[str]:
         """Return the cells of a group, from its gates, or from its runs where no gate ran."""
-        from stabbench.statistics import Outcome, overall  # SciPy takes a second to import
-
         gate = self.rows.get(group)
         if gate is not None:
             outcomes = [Outcome(outcome) for outcome, _ in self.verdicts[group]]

@@ -48,7 +48,7 @@ from stabbench.statistics.two_samples import (
     permutation_spread_test,
     probability_of_improvement,
 )
-from stabbench.statistics.verdict import Evidence, Outcome, overall
+from stabbench.verdict import Evidence, Outcome, overall
 
 __all__ = [
     "PAPER_WARNING",

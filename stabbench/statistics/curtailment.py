@@ -14,7 +14,7 @@ from stabbench.errors import StabbenchError
 from stabbench.statistics.failures import failures_codes
 from stabbench.statistics.masked import Bools, Floats, Ints
 from stabbench.statistics.spread import chi2_factors
-from stabbench.statistics.verdict import Outcome, check_positive, check_probability, outcome_of
+from stabbench.verdict import Outcome, check_positive, check_probability, outcome_of
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from stabbench.errors import StabbenchError
-from stabbench.statistics.verdict import check_probability
+from stabbench.verdict import check_probability
 
 
 @dataclass(frozen=True)

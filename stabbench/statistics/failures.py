@@ -13,7 +13,7 @@ from scipy import special, stats
 from stabbench.errors import StabbenchError
 from stabbench.statistics.masked import Bools, Floats
 from stabbench.statistics.sample import MIN_RUNS
-from stabbench.statistics.verdict import check_probability, codes
+from stabbench.verdict import check_probability, codes
 
 
 def failed_by_accuracy(correct: ArrayLike, n_majority: int) -> Bools:

@@ -16,7 +16,7 @@ from stabbench.statistics.two_samples import (
     newcombe_upper,
     spread_test,
 )
-from stabbench.statistics.verdict import (
+from stabbench.verdict import (
     Evidence,
     Outcome,
     check_positive,

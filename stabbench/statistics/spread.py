@@ -8,7 +8,7 @@ from scipy import special
 
 from stabbench.statistics.masked import Bools, Floats, Ints, moments, trimmed_mean
 from stabbench.statistics.sample import MIN_SUCCESSES
-from stabbench.statistics.verdict import codes
+from stabbench.verdict import codes
 
 
 class SpreadBounds(NamedTuple):

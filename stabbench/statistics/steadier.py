@@ -10,7 +10,7 @@ from stabbench.statistics.levene import PAPER_WARNING, TEST_RUNS
 from stabbench.statistics.masked import Bools, Floats, distinct, moments
 from stabbench.statistics.sample import MIN_DISTINCT, Sample
 from stabbench.statistics.two_samples import Center, absolute_deviations, holm, more_failures, spread_test
-from stabbench.statistics.verdict import Evidence, Outcome, check_probability, codes, outcome_of
+from stabbench.verdict import Evidence, Outcome, check_probability, codes, outcome_of
 
 
 class SteadierTests(NamedTuple):
