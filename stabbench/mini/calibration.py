@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import statistics
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -56,8 +57,8 @@ def requests() -> list[Request]:
 def table(records: Iterable[RunRecord]) -> str:
     """Return the calibration as Markdown, a row for each task and strategy.
 
-    Metrics are percentages; the standard deviation is that of all runs (ddof 1), steps and seconds are means
-    of one run, on one CPU thread.
+    Metrics are percentages; the standard deviation is that of all runs (ddof 1); seconds are the median
+    run's, on one CPU thread.
     """
     from tabulate import tabulate
 
@@ -75,7 +76,7 @@ def table(records: Iterable[RunRecord]) -> str:
                 f"{100 * group.std:.1f}" if group.finished > 1 else "",
                 f"{100 * group.max:.1f}",
                 max(run.last.step for run in group.runs),
-                f"{sum(seconds) / len(seconds):.1f}" if seconds else "",
+                f"{statistics.median(seconds):.1f}" if seconds else "",
             ]
         )
     headers = ["task", "strategy", "failed", "mean", "std", "max", "steps", "seconds"]
@@ -129,6 +130,6 @@ def page(records: Iterable[RunRecord], planned: int) -> str:
         f"{len(found)} of {planned} planned runs on `{MODEL}`, made by `make calibrate`. A failed run is\n"
         "one that is not better than the best constant classifier. Metrics are Matthews' correlation\n"
         "(mini-cola), accuracy (mini-rte) and F1 (mini-mrpc) in per cent at the end of training; std is of\n"
-        "all runs (ddof 1); steps and seconds are a run's, on one thread.\n\n"
+        "all runs (ddof 1); steps and seconds are the median run's, on one thread.\n\n"
         f"{table(found)}\n"
     )
