@@ -36,6 +36,8 @@ lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/stabbench leaderboard --archive baselines/mini.jsonl.gz --check
+	$(BIN)/stabbench mini card --check
 
 $(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)

@@ -105,6 +105,6 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.check:
         (place / "README.md").write_text(text, encoding="utf-8")
         print(f"wrote {place / 'README.md'}")
-    elif (place / "README.md").read_text(encoding="utf-8") != text:
+    elif not (place / "README.md").exists() or (place / "README.md").read_text(encoding="utf-8") != text:
         raise DataError(f"{place / 'README.md'} is not what the runs give.", "run `stabbench mini card`.")
     return 0

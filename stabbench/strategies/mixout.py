@@ -6,7 +6,6 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from stabbench.errors import StabbenchError
 from stabbench.strategies.base import Strategy
 
 if TYPE_CHECKING:
@@ -45,10 +44,12 @@ class Mixout(Strategy):
     gradient: Literal["reference", "exact"] = "reference"
     head: Literal["exclude", "include"] = "exclude"
 
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.p <= 1.0:
+            raise ValueError(f"p={self.p} is no probability.")
+
     def prepare(self, model: nn.Module, generator: torch.Generator) -> None:
         """Replace linear layers by mixing ones and switch their dropout off."""
-        if not 0.0 <= self.p <= 1.0:
-            raise StabbenchError(f"mixout:p={self.p} is no probability.", "give a number from 0 to 1.")
         if self.p == 0.0:
             return
         from stabbench.strategies.layers import encoder_of

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from stabbench.errors import StabbenchError
 from stabbench.strategies.base import Strategy
 
 if TYPE_CHECKING:
@@ -33,6 +32,10 @@ class Reinit(Strategy):
     layers: int = 5
     pooler: bool = True
 
+    def __post_init__(self) -> None:
+        if self.layers < 0:
+            raise ValueError(f"layers={self.layers} is negative.")
+
     def unsupported(self, config: dict[str, Any]) -> str | None:
         """Refuse encoders that share their layers, or have too few."""
         from stabbench.strategies.layers import shared_layers
@@ -46,8 +49,6 @@ class Reinit(Strategy):
         """Draw the top layers and the pooler anew from the strategy's stream."""
         from stabbench.strategies.layers import layers_of, pooler_of
 
-        if self.layers < 0:
-            raise StabbenchError(f"reinit:layers={self.layers} is negative.", "give 0 or more.")
         chosen = layers_of(model)[-self.layers :] if self.layers else []
         pooler = pooler_of(model) if self.pooler and self.layers else None
         std = float(getattr(model.config, "initializer_range", 0.02))

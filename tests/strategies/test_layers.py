@@ -73,6 +73,13 @@ def test_reinit_draws_with_the_spread_that_the_model_was_made_with(make) -> None
     assert float(drawn.abs().max()) > 0.7  # normal, not truncated at two deviations
 
 
+def test_a_negative_number_of_layers_is_refused() -> None:
+    from stabbench.errors import StabbenchError
+
+    with pytest.raises(StabbenchError, match="negative"):
+        parse_strategy("reinit:layers=-1")
+
+
 def test_reinit_draws_from_its_own_stream(make) -> None:
     found = []
     for noise in (0, 1):
