@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 
 import pytest
 import torch
@@ -216,3 +217,9 @@ def test_lora_draws_its_adapters_from_its_own_stream(make) -> None:
 def test_a_value_out_of_range_is_refused(text: str) -> None:
     with pytest.raises(StabbenchError):
         parse_strategy(text)
+
+
+def test_lora_without_peft_says_what_to_install(make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "peft", None)
+    with pytest.raises(StabbenchError, match=r"stabbench\[lora\]"):
+        parse_strategy("lora")[0].prepare(make("bert"), torch.Generator())
