@@ -10,7 +10,7 @@ from typing import Any
 from stabbench.errors import DataError
 from stabbench.mini import checkpoint_path
 from stabbench.mini.calibration import MODEL, table
-from stabbench.mini.search import TASKS, cells, chosen_rate, edges
+from stabbench.mini.search import TASKS, cells, chosen_rate, edge_line
 from stabbench.mini.search import table as grid_table
 from stabbench.runs import RunRecord
 
@@ -31,13 +31,7 @@ def card(
     parts = []
     for title, records in grids.items():
         grid = cells(records)
-        lines = []
-        for task in sorted({cell.task for cell in grid}):
-            breaks, bears = edges(grid, task)
-            lines.append(
-                f"- {task}: runs fail from {breaks or 0:g} without bias correction; with it none fails up "
-                f"to {bears or 0:g}."
-            )
+        lines = [f"- {edge_line(grid, task)}." for task in sorted({cell.task for cell in grid})]
         parts.append(f"{title}:\n\n{grid_table(grid)}\n\n" + "\n".join(lines))
     recipe = pretraining["recipe"]
     template = (checkpoint_path().parent / "card.md").read_text(encoding="utf-8")

@@ -93,6 +93,14 @@ def edges(grid: Sequence[Cell], task: str) -> tuple[float | None, float | None]:
     return min(breaks, default=None), max(bears, default=None)
 
 
+def edge_line(grid: Sequence[Cell], task: str) -> str:
+    """Return both edges of a task in a sentence; "it" is bias correction."""
+    breaks, bears = edges(grid, task)
+    without = "none fails without it" if breaks is None else f"runs fail from {breaks:g} without it"
+    corrected = "some fail with it at every rate" if bears is None else f"with it none fails up to {bears:g}"
+    return f"{task}: {without}; {corrected}"
+
+
 def table(grid: Sequence[Cell]) -> str:
     """Return the grid as Markdown: failed runs without and with bias correction, tasks by rates."""
     from tabulate import tabulate
@@ -147,7 +155,6 @@ def run(arguments: argparse.Namespace) -> int:
     grid = cells(records)
     print(f"Failed runs over learning rates, {SEEDS} seeds, three epochs:\n\n{table(grid)}\n")
     for task in arguments.task or TASKS:
-        breaks, bears = edges(grid, task)
-        print(f"{task}: runs fail from {breaks} without bias correction; with it none fails up to {bears}")
+        print(edge_line(grid, task))
     print(f"learning rate that tells strategies apart on most tasks: {chosen_rate(grid)}")
     return 0

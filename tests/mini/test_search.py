@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stabbench.mini.search import Cell, chosen_rate, edges, table
+from stabbench.mini.search import Cell, chosen_rate, edge_line, edges, table
 
 
 def cell(task: str, rate: float, without: int, corrected: int) -> Cell:
@@ -39,6 +39,9 @@ def test_edges() -> None:
     assert edges(GRID, "a") == (2e-4, 4e-4)
     assert edges(GRID, "b") == (1e-4, 2e-4)
     assert edges([cell("a", 1e-4, 0, 1)], "a") == (None, None)
+    assert edge_line(GRID, "a") == "a: runs fail from 0.0002 without it; with it none fails up to 0.0004"
+    never = edge_line([cell("a", 1e-4, 0, 1)], "a")
+    assert never == "a: none fails without it; some fail with it at every rate"
 
 
 def test_the_table_has_every_cell() -> None:
