@@ -11,7 +11,9 @@ from transformers import AutoModel
 
 from stabbench.mini import pretraining
 from stabbench.mini.corpus import Batches
-from stabbench.mini.pretraining import Network, PretrainingRecipe, export, pretrain
+from stabbench.mini.export import export
+from stabbench.mini.network import Network, PretrainingRecipe
+from stabbench.mini.pretraining import pretrain
 
 SMALL = PretrainingRecipe(layers=2, hidden=16, pairs=400, batch=8, warmup_steps=4)
 

@@ -67,7 +67,7 @@ def test_forty_kills(toy, tmp_path: Path) -> None:
     while sum(killed.values()) < KILLS:
         number += 1
         session = subprocess.Popen(
-            [*command, "--stab-set", f"warmup_ratio=0.{number // 4 + 1:02d}"],
+            [*command, "--stab-set", f"warmup_ratio=0.{20 + number // 4}"],
             cwd=project.folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
