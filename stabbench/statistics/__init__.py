@@ -1,6 +1,7 @@
 """Statistics of the gates: pure functions of arrays, no files, no globals, no torch.
 
-`docs/statistics.md` says what each gate promises and at what error rate.
+`docs/statistics.md` says what each gate promises and at what error rate. The modules import `scipy`, not its
+parts: those load when first used, and a session whose gates need no test of SciPy's starts a second sooner.
 """
 
 from stabbench.statistics.curtailment import (

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from stabbench.errors import StabbenchError
 from stabbench.verdict import check_probability
@@ -80,9 +80,9 @@ def decompose(scores: ArrayLike, alpha: float = 0.05) -> Decomposition | None:
 
     def component(ms: float, variance: float, df: int, per: int) -> Component:
         f = ms / ms_rest
-        ratios = [(f / float(stats.f.ppf(q, df, df_rest)) - 1) / per for q in (1 - alpha, alpha)]
+        ratios = [(f / float(scipy.stats.f.ppf(q, df, df_rest)) - 1) / per for q in (1 - alpha, alpha)]
         lower, upper = (max(0.0, ratio) / (1 + max(0.0, ratio)) for ratio in ratios)
-        return Component(variance, variance / total, f, float(stats.f.sf(f, df, df_rest)), lower, upper)
+        return Component(variance, variance / total, f, float(scipy.stats.f.sf(f, df, df_rest)), lower, upper)
 
     return Decomposition(
         component(ms_head, variances[0], heads - 1, orders),

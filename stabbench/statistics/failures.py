@@ -7,8 +7,8 @@ labels (Mosbach et al. 2021, section 3, after Dodge et al. 2020). Counts are com
 from functools import lru_cache
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import special, stats
 
 from stabbench.errors import StabbenchError
 from stabbench.statistics.masked import Bools, Floats
@@ -69,22 +69,22 @@ def clopper_pearson(k: ArrayLike, n: ArrayLike, alpha: float = 0.05) -> tuple[Fl
     quantile of Beta(k, n-k+1) (Clopper and Pearson 1934).
     """
     k_, n_ = np.broadcast_arrays(np.asarray(k, np.float64), np.asarray(n, np.float64))
-    lower = special.betaincinv(np.maximum(k_, 1), n_ - k_ + 1, alpha)
-    upper = special.betainccinv(k_ + 1, np.maximum(n_ - k_, 1), alpha)
+    lower = scipy.special.betaincinv(np.maximum(k_, 1), n_ - k_ + 1, alpha)
+    upper = scipy.special.betainccinv(k_ + 1, np.maximum(n_ - k_, 1), alpha)
     return np.where(k_ == 0, 0.0, lower), np.where(k_ == n_, 1.0, upper)
 
 
 def wilson(k: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
     """Wilson's two-sided score interval, for display (its coverage at n = 25 falls to .88)."""
-    interval = stats.binomtest(k, n).proportion_ci(confidence, method="wilson")
+    interval = scipy.stats.binomtest(k, n).proportion_ci(confidence, method="wilson")
     return float(interval.low), float(interval.high)
 
 
 def jeffreys(k: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
     """Jeffreys' two-sided interval, Beta(k + 1/2, n - k + 1/2) quantiles, for display."""
     tail = (1 - confidence) / 2
-    low = 0.0 if k == 0 else float(special.betaincinv(k + 0.5, n - k + 0.5, tail))
-    high = 1.0 if k == n else float(special.betainccinv(k + 0.5, n - k + 0.5, tail))
+    low = 0.0 if k == 0 else float(scipy.special.betaincinv(k + 0.5, n - k + 0.5, tail))
+    high = 1.0 if k == n else float(scipy.special.betainccinv(k + 0.5, n - k + 0.5, tail))
     return low, high
 
 

@@ -3,7 +3,7 @@
 from typing import Literal
 
 import numpy as np
-from scipy import special
+import scipy
 
 from stabbench.errors import StabbenchError
 from stabbench.statistics import power
@@ -143,7 +143,7 @@ def mean_gate(sample: Sample, at_least: float, alpha: float = 0.05, scope: Scope
         return Evidence(name, outcome[0], outcome[1], statistic)
     values = sample.scores if scope == "all" else sample.successes
     n_used, mean, s = len(values), float(values.mean()), float(values.std(ddof=1))
-    reach = float(special.stdtrit(n_used - 1, 1 - alpha)) * s / np.sqrt(n_used)
+    reach = float(scipy.special.stdtrit(n_used - 1, 1 - alpha)) * s / np.sqrt(n_used)
     lower, upper = mean - reach, mean + reach
     verdict = Outcome.INCONCLUSIVE
     if lower >= at_least:

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from stabbench.errors import StabbenchError
 from stabbench.statistics.sample import MIN_RUNS
@@ -60,7 +60,7 @@ def levene(
     reason = _degenerate(samples, center)
     if reason:
         return Levene(None, None, center, df, reason, warning)
-    w, p = stats.levene(*samples, center=center, proportiontocut=cut)
+    w, p = scipy.stats.levene(*samples, center=center, proportiontocut=cut)
     return Levene(float(w), float(p), center, df, None, warning)
 
 

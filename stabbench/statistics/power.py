@@ -8,8 +8,8 @@ from functools import lru_cache
 from math import ceil
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import special, stats
 
 from stabbench.statistics.failures import failures_codes
 from stabbench.statistics.masked import Floats
@@ -23,7 +23,7 @@ MOST_SEEDS = 1_000
 def failures_power(n: int, p: float, p0: float, alpha: float = 0.05) -> tuple[float, float]:
     """(P(PASS), P(FAIL)) of the failures gate with n seeds when the true rate is p. Exact."""
     found = failures_codes(np.arange(n + 1), n, p0, alpha)
-    weights = stats.binom.pmf(np.arange(n + 1), n, p)
+    weights = scipy.stats.binom.pmf(np.arange(n + 1), n, p)
     return float(weights[found == 1].sum()), float(weights[found == -1].sum())
 
 
@@ -34,13 +34,13 @@ def failures_seeds_needed(k: int, n: int, p0: float, alpha: float = 0.05) -> int
     if n == 0 or len(totals) == 0:
         return None
     more = totals - n
-    decided = special.bdtr(np.floor(at_most[totals] - k).clip(-1, more), more, k / n)
+    decided = scipy.special.bdtr(np.floor(at_most[totals] - k).clip(-1, more), more, k / n)
     decided = np.where(at_most[totals] >= k, decided, 0.0)
     missing = at_least[totals] - k
     decided += np.where(
         missing <= 0,
         1.0,
-        np.where(missing > more, 0.0, special.bdtrc((missing - 1).clip(0, more), more, k / n)),
+        np.where(missing > more, 0.0, scipy.special.bdtrc((missing - 1).clip(0, more), more, k / n)),
     )
     return _first(totals, decided >= POWER)
 
@@ -76,8 +76,8 @@ def spread_power(n: ArrayLike, ratio: float, alpha: float = 0.05) -> tuple[Float
 
 
 def _spread_power(df: Floats, a: Floats, b: Floats, ratio: float) -> tuple[Floats, Floats]:
-    passes = special.gammainc(df / 2, df * (a / ratio) ** 2 / 2)
-    return np.asarray(passes), np.asarray(special.gammaincc(df / 2, df * (b / ratio) ** 2 / 2))
+    passes = scipy.special.gammainc(df / 2, df * (a / ratio) ** 2 / 2)
+    return np.asarray(passes), np.asarray(scipy.special.gammaincc(df / 2, df * (b / ratio) ** 2 / 2))
 
 
 @lru_cache(maxsize=64)
@@ -111,7 +111,9 @@ def mean_seeds_needed(gap: float, spread: float, n: int, n_successes: int, alpha
     if n_successes == 0 or spread <= 0 or gap == 0:
         return None
     successes = np.arange(max(n_successes + 1, MIN_SUCCESSES), MOST_SEEDS + 1)
-    power = special.ndtr(abs(gap) / spread * np.sqrt(successes) - special.stdtrit(successes - 1, 1 - alpha))
+    power = scipy.special.ndtr(
+        abs(gap) / spread * np.sqrt(successes) - scipy.special.stdtrit(successes - 1, 1 - alpha)
+    )
     return _scaled(_first(successes, power >= POWER), n / n_successes)
 
 
@@ -125,9 +127,9 @@ def spread_test_power(n_a: int, n_b: int, ratio: float, alpha: float = 0.05) -> 
     mean, variance = np.sqrt(2 / np.pi), 1 - 2 / np.pi
     se = np.sqrt(variance * (ratio**2 / n_a + 1 / n_b))
     df = n_a + n_b - 2
-    critical = stats.t.isf(alpha / 2, df)
+    critical = scipy.stats.t.isf(alpha / 2, df)
     shift = abs(ratio - 1) * mean / se
-    return float(special.nctdtr(df, shift, -critical) + 1 - special.nctdtr(df, shift, critical))
+    return float(scipy.special.nctdtr(df, shift, -critical) + 1 - scipy.special.nctdtr(df, shift, critical))
 
 
 def two_group_seeds_needed(effects: ArrayLike, variances: ArrayLike, levels: ArrayLike, n: int) -> int | None:
@@ -175,7 +177,9 @@ def _contrast_power(effects: ArrayLike, variances: NDArray[np.float64], levels: 
     standard = np.where(
         spread > 0, effect / np.where(spread > 0, spread, 1.0), np.where(effect > 0, 99.0, -99.0)
     )
-    return np.asarray(special.ndtr(standard - special.ndtri(1 - np.asarray(levels, dtype=np.float64))))
+    return np.asarray(
+        scipy.special.ndtr(standard - scipy.special.ndtri(1 - np.asarray(levels, dtype=np.float64)))
+    )
 
 
 def _first(totals: NDArray[np.int64], enough: NDArray[np.bool_]) -> int | None:

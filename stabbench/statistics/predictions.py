@@ -3,8 +3,8 @@
 from itertools import combinations
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial import distance
 
 from stabbench.errors import StabbenchError
 from stabbench.statistics.masked import Bools, Floats
@@ -83,7 +83,9 @@ def jensen_shannon(probabilities: ArrayLike) -> float:
         )
     if not (np.isfinite(p).all() and (p >= 0).all() and (p.sum(axis=-1) > 0).all()):
         raise StabbenchError("a probability is negative or not finite", "give softmax outputs, not logits")
-    pairs = [distance.jensenshannon(p[i], p[j], axis=-1) for i, j in combinations(range(len(p)), 2)]
+    pairs = [
+        scipy.spatial.distance.jensenshannon(p[i], p[j], axis=-1) for i, j in combinations(range(len(p)), 2)
+    ]
     # SciPy gives the square root; rounding can make the divergence of equal rows NaN
     return float(np.mean(np.nan_to_num(pairs) ** 2))
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from stabbench.errors import StabbenchError
 from stabbench.statistics.masked import Bools, Floats, Ints, distinct
@@ -115,4 +115,4 @@ def _too_few_values(values: int, n: int, what: str) -> str | None:
 
 def interquartile_mean(scores: ArrayLike) -> float:
     """Mean of the middle half (rliable's IQM). For display only: it hides up to a quarter of failed runs."""
-    return float(stats.trim_mean(np.asarray(scores, dtype=np.float64), 0.25))
+    return float(scipy.stats.trim_mean(np.asarray(scores, dtype=np.float64), 0.25))

@@ -3,8 +3,8 @@
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
 from stabbench.statistics.masked import Bools, Floats, Ints, moments, trimmed_mean
 from stabbench.statistics.sample import MIN_SUCCESSES
@@ -40,8 +40,8 @@ def chi2_factors(n: ArrayLike, alpha: float = 0.05) -> tuple[Floats, Floats]:
     """
     df = np.maximum(np.asarray(n, dtype=np.float64) - 1, 1)
     # the chi-squared quantiles, through the incomplete gamma function
-    return np.sqrt(2 * special.gammaincinv(df / 2, alpha) / df), np.sqrt(
-        2 * special.gammainccinv(df / 2, alpha) / df
+    return np.sqrt(2 * scipy.special.gammaincinv(df / 2, alpha) / df), np.sqrt(
+        2 * scipy.special.gammainccinv(df / 2, alpha) / df
     )
 
 
@@ -65,7 +65,7 @@ def spread_bounds(scores: Floats, keep: Bools | None = None, alpha: float = 0.05
     s = np.sqrt(variance)
     below, above = chi2_factors(m, alpha)
 
-    z = special.ndtri(1 - alpha)
+    z = scipy.special.ndtri(1 - alpha)
     c = m / (m - z)
     cut = (m / (2 * np.sqrt(m - 4))).astype(np.int64)
     fourth = np.where(mask, x - trimmed_mean(x, mask, cut)[..., None], 0.0) ** 4

@@ -8,8 +8,8 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import special, stats
 
 from stabbench.statistics.masked import Bools, Floats, Moments, median, moments
 from stabbench.statistics.sample import MIN_RUNS
@@ -86,7 +86,7 @@ def _t_test(a: Moments, b: Moments, scale: Floats, equal_var: bool, alternative:
     valid = (a.n >= MIN_RUNS) & (b.n >= MIN_RUNS) & (within > 1e-18 * scale**2)
     stand_in = [np.where(valid, part, value) for part, value in zip((*a, *b), (3, 0.0, 1.0) * 2, strict=True)]
     n_a, mean_a, var_a, n_b, mean_b, var_b = stand_in
-    result = stats.ttest_ind_from_stats(
+    result = scipy.stats.ttest_ind_from_stats(
         mean_a, np.sqrt(var_a), n_a, mean_b, np.sqrt(var_b), n_b, equal_var=equal_var, alternative=alternative
     )
     t, p = np.asarray(result.statistic), np.asarray(result.pvalue)
@@ -103,7 +103,7 @@ def boschloo(k1: int, n1: int, k0: int, n0: int) -> float:
         return 1.0
     table = [[k1, k0], [n1 - k1, n0 - k0]]
     # with SciPy's default of 32 starting points the maximum is missed by 5e-7 for 6/25 against 0/25
-    return min(1.0, float(stats.boschloo_exact(table, alternative="greater", n=128).pvalue))
+    return min(1.0, float(scipy.stats.boschloo_exact(table, alternative="greater", n=128).pvalue))
 
 
 def more_failures(k1: ArrayLike, n1: int, k0: ArrayLike, n0: int) -> Floats:
@@ -119,7 +119,7 @@ def newcombe_upper(k1: ArrayLike, n1: ArrayLike, k0: ArrayLike, n0: ArrayLike, a
 
     With Wilson's one-sided bounds u1 and l0: d + sqrt((u1 - p1)^2 + (p0 - l0)^2).
     """
-    z = special.ndtri(1 - alpha)
+    z = scipy.special.ndtri(1 - alpha)
     p1, u1 = _wilson(k1, n1, z)
     p0, l0 = _wilson(k0, n0, -z)
     return np.asarray(p1 - p0 + np.sqrt((u1 - p1) ** 2 + (p0 - l0) ** 2))
@@ -145,13 +145,15 @@ def holm(p_values: ArrayLike) -> Floats:
 
 def benjamini_hochberg(p_values: ArrayLike) -> Floats:
     """Benjamini and Hochberg's adjusted p-values, for boards with many comparisons."""
-    return np.asarray(stats.false_discovery_control(np.asarray(p_values, dtype=np.float64), method="bh"))
+    return np.asarray(
+        scipy.stats.false_discovery_control(np.asarray(p_values, dtype=np.float64), method="bh")
+    )
 
 
 def probability_of_improvement(a: ArrayLike, b: ArrayLike) -> float:
     """P(a run of A beats a run of B) + half the ties: Mann-Whitney's U / (n_a n_b)."""
     x, y = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    return float(stats.mannwhitneyu(x, y, method="asymptotic").statistic / (len(x) * len(y)))
+    return float(scipy.stats.mannwhitneyu(x, y, method="asymptotic").statistic / (len(x) * len(y)))
 
 
 def permutation_spread_test(
@@ -181,7 +183,7 @@ def permutation_spread_test(
         test = spread_test(u, v, np.ones(u.shape, bool), np.ones(v.shape, bool), center=center)
         return test.statistic
 
-    result = stats.permutation_test(
+    result = scipy.stats.permutation_test(
         (x, y), statistic, n_resamples=resamples, alternative="greater", vectorized=True, rng=generator
     )
     return float(result.statistic), float(result.pvalue)
