@@ -71,8 +71,8 @@ def spread_bounds(scores: Floats, keep: Bools | None = None, alpha: float = 0.05
     fourth = np.where(mask, x - trimmed_mean(x, mask, cut)[..., None], 0.0) ** 4
     squares = np.where(mask, x - mean[..., None], 0.0) ** 2
     total = squares.sum(axis=-1)
-    varied = total > 0
-    kurtosis = np.where(varied, m * fourth.sum(axis=-1) / np.where(varied, total, 1.0) ** 2, 0.0)
+    usable = enough & (total > 0)
+    kurtosis = np.where(usable, m * fourth.sum(axis=-1) / np.where(usable, total, 1.0) ** 2, 0.0)
     se = c * np.sqrt(np.maximum(0.0, kurtosis - (m - 3) / m) / (m - 1))
     centre = s * np.sqrt(c)
     nothing, anything = np.zeros_like(s), np.full_like(s, np.inf)

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as some
 
 import stabbench.statistics as st
@@ -213,6 +213,14 @@ def test_vectorised_bounds_equal_those_of_each_sample():
     for i in range(40):
         one = st.spread_bounds(x[i][keep[i]])
         assert [field[i] for field in many] == pytest.approx([float(x) for x in one], rel=1e-12)
+
+
+@given(some.lists(some.floats(-1e12, 1e12), min_size=2, max_size=4))
+@example([1232.84480463, 1248.94382299])
+def test_under_five_scores_bound_nothing(scores):
+    bounds = st.spread_bounds(np.array(scores))
+    assert (bounds.chi2_lower, bounds.bonett_lower) == (0, 0)
+    assert (bounds.chi2_upper, bounds.bonett_upper) == (np.inf, np.inf)
 
 
 @pytest.mark.parametrize(
