@@ -15,9 +15,11 @@ from stabbench.failed import COLLAPSED_SHARE, is_failed, judged_score
 from stabbench.leaderboard.runs import RunWithTraces
 from stabbench.runs import RunRecord
 
-VANISHED = 0.01
-"""Gradients of the lowest layer have vanished when they are below this share of the head's."""
+VANISHED = 0.05
+"""Gradients of the lowest layer have vanished when they are below this share of the head's.
 
+In the mini world's calibration half of the failed runs and one successful run in a hundred are below it.
+"""
 
 WINDOW = 5
 """Points of a thinned loss that are averaged, so that the noise of batches does not look like learning."""
