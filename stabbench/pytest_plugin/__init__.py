@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, cast
 
@@ -151,7 +152,9 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
             if how == "skip":
                 pytest.skip(unsure[0].summary)
             if how == "warn":
-                pyfuncitem.warn(pytest.PytestWarning(unsure[0].summary))
+                with warnings.catch_warnings():
+                    warnings.simplefilter("always")  # `filterwarnings = error` is not about verdicts
+                    pyfuncitem.warn(pytest.PytestWarning(unsure[0].summary))
                 return result
             pytest.fail(unsure[0].summary, pytrace=False)
         if failure is not None:

@@ -128,9 +128,10 @@ def test_inconclusive(project: Project, trained: Path, how: str, code: int, outc
     )
     project.write_suite(gates=gates)
     shutil.copytree(trained, project.folder / ".stabbench")
-    found = project.run("--stab-inconclusive", how, "-k", "test_it", "suites/toy")
+    found = project.run("--stab-inconclusive", how, "-k", "test_it", "-W", "error", "suites/toy")
     assert found.code == code, found.output
     assert found.outcomes()[outcome] == 1
+    assert how != "warn" or found.outcomes()["warning"] == 1
 
 
 def test_a_verdict_that_nobody_asserts_still_counts(project: Project, trained: Path) -> None:
