@@ -24,13 +24,16 @@ from pathlib import Path
 from typing import Any
 
 WARM_UP = 10
+RTE_BATCHES = 155
+"""Whole batches of 16 in an epoch of RTE."""
+
 WORDS = [f"w{number}" for number in range(200)]
 
 
-def write_sentences(folder: Path) -> None:
-    """Write a task of generated sentences of 6 to 11 words."""
+def write_sentences(folder: Path, steps: int) -> None:
+    """Write a task of generated sentences of 6 to 11 words, an epoch of more than ``steps`` batches of 16."""
     chance = random.Random(0)
-    for name, rows in (("train", 1600), ("dev", 32)):
+    for name, rows in (("train", 16 * (steps + 1)), ("dev", 32)):
         lines = ["text,label"]
         for _ in range(rows):
             lines.append(f"{' '.join(chance.choices(WORDS, k=chance.randint(6, 11)))},{chance.choice('ab')}")
@@ -109,7 +112,7 @@ def measure_ours(arguments: argparse.Namespace) -> float:
             stamps[done] = time.perf_counter()
 
     train(request, Cache(), device, progress=stamp)
-    # `progress` is called before an evaluation, and there is one at the end only when no epoch ends before
+    # `progress` is called before an evaluation, and no epoch ends before the last step
     return (stamps[WARM_UP + arguments.steps] - stamps[WARM_UP]) / arguments.steps
 
 
@@ -207,9 +210,11 @@ def main() -> int:
         measure = measure_ours if arguments.which == "ours" else measure_trainer
         print(json.dumps(measure(arguments)))
         return 0
+    if arguments.data_dir is not None and WARM_UP + arguments.steps > RTE_BATCHES:
+        parser.error(f"--steps is at most {RTE_BATCHES - WARM_UP} on RTE: an epoch's end would be timed too")
     with tempfile.TemporaryDirectory() as work:
         if arguments.data_dir is None:
-            write_sentences(Path(work))
+            write_sentences(Path(work), WARM_UP + arguments.steps)
         model = arguments.model
         if model is None:
             model = str(Path(work) / "encoder")
