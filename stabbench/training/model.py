@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,6 +76,7 @@ class Pretrained:
                 "give a folder or hub id that AutoModelForSequenceClassification loads.",
             ) from error
         attention.replace_dropout(model)
+        remember_signatures(model)
         lacking = {*info["missing_keys"], *(entry[0] for entry in info["mismatched_keys"])}
         prefix = model.base_model_prefix + "."
         fresh = {
@@ -110,3 +112,11 @@ class Pretrained:
                     "use the same model for the intermediate task.",
                 )
         return model
+
+
+def remember_signatures(model: PreTrainedModel) -> None:
+    """Store the signatures that transformers inspects in every layer of every step (`feed_forward_chunk`)."""
+    for kind in {type(module) for module in model.modules()}:
+        chunk = getattr(kind, "feed_forward_chunk", None)
+        if chunk is not None:
+            chunk.__signature__ = inspect.signature(chunk)

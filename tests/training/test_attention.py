@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pytest
 import torch
@@ -76,6 +78,19 @@ def test_every_dropout_of_a_model_is_replaced() -> None:
     attention.replace_dropout(model)
     assert isinstance(model[1][0], attention.Dropout)
     assert model[1][0].p == 0.25
+
+
+def test_a_step_inspects_no_signature(toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    from stabbench.training.model import Pretrained
+
+    model = Pretrained.load(str(toy.model), "", 2, toy.request().spec.recipe).copy(0)
+    inspected = []
+    parse = inspect._signature_from_function
+    monkeypatch.setattr(
+        inspect, "_signature_from_function", lambda *a, **k: inspected.append(a[1]) or parse(*a, **k)
+    )
+    model(input_ids=torch.randint(5, 40, (2, 9)))
+    assert inspected == []
 
 
 def test_pad_tokens_do_not_change_logits(toy) -> None:
