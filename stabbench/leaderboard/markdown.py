@@ -29,7 +29,7 @@ def render(board: Board, pictures: Sequence[Picture] = ()) -> str:
     for model in board.models:
         parts.append(f"## {text.markdown(model)}\n")
         parts.append(overview(board, model))
-        parts += [_picture(picture) for picture in pictures if picture.model == model and not picture.task]
+        parts += [embedded(picture) for picture in pictures if picture.model == model and not picture.task]
         for task in board.tasks(model):
             rows = [r for s in board.strategies(model) if (r := board.row(model, task, s)) is not None]
             constant = text.points(rows[0].constant)
@@ -40,7 +40,7 @@ def render(board: Board, pictures: Sequence[Picture] = ()) -> str:
             )
             parts.append(details(rows))
             parts += [
-                _picture(picture) for picture in pictures if (picture.model, picture.task) == (model, task)
+                embedded(picture) for picture in pictures if (picture.model, picture.task) == (model, task)
             ]
         entries = [entry for entry in board.published if entry.model == model]
         if entries:
@@ -135,7 +135,8 @@ def _table(headers: Sequence[str], lines: Sequence[Sequence[str]], right: int, s
     return table + "\n"
 
 
-def _picture(picture: Picture) -> str:
+def embedded(picture: Picture) -> str:
+    """Return a picture for light and dark ground, with its caption."""
     return (
         f'<picture><source media="(prefers-color-scheme: dark)" srcset="{picture.path(dark=True)}">'
         f'<img alt="{text.attribute(picture.caption)}" src="{picture.path(dark=False)}"></picture>\n\n'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from stabbench.errors import StabbenchError
@@ -31,21 +32,31 @@ def write(board: Board, folder: Path) -> None:
         StabbenchError: when the folder cannot be written.
     """
     drawn = pictures(board)
-    files = texts(board, drawn) | {PAGE: page.render(board)}
-    for picture in drawn:
-        svg = draw(picture)
-        files |= {picture.path(dark=False): svg, picture.path(dark=True): darkened(svg)}
     try:
-        (folder / "figures").mkdir(parents=True, exist_ok=True)
-        for name, text in files.items():
-            write_atomic(folder / name, text.encode())
-            (folder / name).chmod(0o644)
+        write_files(texts(board, drawn) | {PAGE: page.render(board)} | svg_files(drawn), folder)
         for stale in _stale(folder, drawn):
             stale.unlink()
     except OSError as error:
         raise StabbenchError(
             f"{folder} cannot be written: {error.strerror or error}.", "choose another folder with --out."
         ) from error
+
+
+def svg_files(drawn: Iterable[Picture]) -> dict[str, str]:
+    """Return the SVG files of pictures by their path, for light and for dark ground."""
+    files: dict[str, str] = {}
+    for picture in drawn:
+        svg = draw(picture)
+        files |= {picture.path(dark=False): svg, picture.path(dark=True): darkened(svg)}
+    return files
+
+
+def write_files(files: Mapping[str, str], folder: Path) -> None:
+    """Write text files below a folder, each in one piece."""
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(folder / name, text.encode())
+        (folder / name).chmod(0o644)
 
 
 def differences(board: Board, folder: Path) -> list[str]:
@@ -61,6 +72,15 @@ def differences(board: Board, folder: Path) -> list[str]:
     committed = _read(folder / PAGE)
     expected = page.render_comparable(board)
     found += _difference(PAGE, expected, None if committed is None else page.comparable(committed))
+    found += picture_differences(drawn, folder)
+    return found + [
+        f"{path.relative_to(folder)}: no longer a picture of the board" for path in _stale(folder, drawn)
+    ]
+
+
+def picture_differences(drawn: Iterable[Picture], folder: Path) -> list[str]:
+    """Return a line for each picture whose file is missing or shows other data."""
+    found = []
     for picture in drawn:
         for dark in (False, True):
             svg = _read(folder / picture.path(dark))
@@ -68,9 +88,7 @@ def differences(board: Board, folder: Path) -> list[str]:
                 found.append(f"{picture.path(dark)}: missing")
             elif mark(picture) not in svg:
                 found.append(f"{picture.path(dark)}: drawn from other data")
-    return found + [
-        f"{path.relative_to(folder)}: no longer a picture of the board" for path in _stale(folder, drawn)
-    ]
+    return found
 
 
 def _read(path: Path) -> str | None:

@@ -8,6 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from stabbench.errors import DataError
+from stabbench.leaderboard.board import build
+from stabbench.leaderboard.markdown import embedded
+from stabbench.leaderboard.pictures import Picture, pictures
+from stabbench.leaderboard.runs import Collection, RunWithTraces, Traces, collect
 from stabbench.mini import checkpoint_path
 from stabbench.mini.calibration import MODEL, table
 from stabbench.mini.search import TASKS, cells, chosen_rate, edge_line
@@ -32,7 +36,8 @@ def card(
     for title, records in grids.items():
         grid = cells(records)
         lines = [f"- {edge_line(grid, task)}." for task in sorted({cell.task for cell in grid})]
-        parts.append(f"{title}:\n\n{grid_table(grid)}\n\n" + "\n".join(lines))
+        shown = "\n".join(embedded(picture) for picture in grid_pictures(records))
+        parts.append(f"{title}:\n\n{grid_table(grid)}\n\n" + "\n".join(lines) + f"\n\n{shown.rstrip()}")
     recipe = pretraining["recipe"]
     template = (checkpoint_path().parent / "card.md").read_text(encoding="utf-8")
     return template.format(
@@ -49,6 +54,13 @@ def card(
         grids="\n\n".join(parts),
         calibration=table(calibration),
     )
+
+
+def grid_pictures(records: list[RunRecord]) -> list[Picture]:
+    """Return the scores of a grid over its learning rates, with and without bias correction, by task."""
+    runs = tuple(RunWithTraces(record, Traces()) for record in records)
+    drawn = pictures(build(collect([Collection(runs)])))
+    return [picture for picture in drawn if picture.kind == "learning_rates"]
 
 
 def _tasks() -> str:
@@ -94,11 +106,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write or check the card."""
+    from stabbench.leaderboard.output import picture_differences, svg_files, write_files
+
     place = checkpoint_path()
-    text = card(json.loads((place / "pretraining.json").read_text()), *read_parts(arguments.baselines))
+    calibration, grids = read_parts(arguments.baselines)
+    text = card(json.loads((place / "pretraining.json").read_text()), calibration, grids)
+    drawn = [picture for records in grids.values() for picture in grid_pictures(records)]
+    readme = place / "README.md"
     if not arguments.check:
-        (place / "README.md").write_text(text, encoding="utf-8")
-        print(f"wrote {place / 'README.md'}")
-    elif not (place / "README.md").exists() or (place / "README.md").read_text(encoding="utf-8") != text:
-        raise DataError(f"{place / 'README.md'} is not what the runs give.", "run `stabbench mini card`.")
+        write_files({readme.name: text} | svg_files(drawn), place)
+        print(f"wrote {readme} and its pictures")
+    elif not readme.exists() or readme.read_text(encoding="utf-8") != text:
+        raise DataError(f"{readme} is not what the runs give.", "run `stabbench mini card`.")
+    elif different := picture_differences(drawn, place):
+        raise DataError(f"pictures of {readme}: {'; '.join(different)}.", "run `stabbench mini card`.")
     return 0

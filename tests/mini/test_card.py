@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
+from stabbench.leaderboard.output import picture_differences, svg_files, write_files
 from stabbench.mini import checkpoint_path
-from stabbench.mini.card import card, read_parts
+from stabbench.mini.card import card, grid_pictures, read_parts
 from stabbench.spec import digest
 
 ROOT = Path(__file__).parents[2]
@@ -14,8 +16,21 @@ ROOT = Path(__file__).parents[2]
 
 def test_the_committed_card_is_what_the_records_give() -> None:
     place = checkpoint_path()
-    text = card(json.loads((place / "pretraining.json").read_text()), *read_parts(ROOT / "baselines"))
+    calibration, grids = read_parts(ROOT / "baselines")
+    text = card(json.loads((place / "pretraining.json").read_text()), calibration, grids)
     assert (place / "README.md").read_text(encoding="utf-8") == text
+    shown = [picture for records in grids.values() for picture in grid_pictures(records)]
+    assert {picture.path(dark=False) for picture in shown} == set(re.findall(r'src="(.*?)"', text))
+    assert picture_differences(shown, place) == []
+
+
+def test_a_picture_of_other_runs_is_noticed(tmp_path: Path) -> None:
+    _, grids = read_parts(ROOT / "baselines")
+    records = next(iter(grids.values()))
+    write_files(svg_files(grid_pictures(records)[:1]), tmp_path)
+    assert picture_differences(grid_pictures(records)[:1], tmp_path) == []
+    fewer = [record for record in records if record.seed]
+    assert len(picture_differences(grid_pictures(fewer)[:1], tmp_path)) == 2  # for light and for dark ground
 
 
 def test_the_shipped_weights_are_those_of_the_card() -> None:
