@@ -18,7 +18,8 @@ from stabbench.runs import RunRecord
 VANISHED = 0.05
 """Gradients of the lowest layer have vanished when they are below this share of the head's.
 
-In the mini world's calibration half of the failed runs and one successful run in a hundred are below it.
+Chosen on the runs of the mini world's calibration, so it describes them and is no test: 47 of its 100 failed
+runs and 12 of its 935 successful ones are below it.
 """
 
 WINDOW = 5

@@ -97,7 +97,11 @@ def edge_line(grid: Sequence[Cell], task: str) -> str:
     """Return both edges of a task in a sentence; "it" is bias correction."""
     breaks, bears = edges(grid, task)
     without = "none fails without it" if breaks is None else f"runs fail from {breaks:g} without it"
-    corrected = "some fail with it at every rate" if bears is None else f"with it none fails up to {bears:g}"
+    corrected = (
+        "some fail with it at every rate"
+        if bears is None
+        else f"with it {bears:g} is the highest rate at which none fails"
+    )
     return f"{task}: {without}; {corrected}"
 
 

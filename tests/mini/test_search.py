@@ -39,7 +39,10 @@ def test_edges() -> None:
     assert edges(GRID, "a") == (2e-4, 4e-4)
     assert edges(GRID, "b") == (1e-4, 2e-4)
     assert edges([cell("a", 1e-4, 0, 1)], "a") == (None, None)
-    assert edge_line(GRID, "a") == "a: runs fail from 0.0002 without it; with it none fails up to 0.0004"
+    assert (
+        edge_line(GRID, "a")
+        == "a: runs fail from 0.0002 without it; with it 0.0004 is the highest rate at which none fails"
+    )
     never = edge_line([cell("a", 1e-4, 0, 1)], "a")
     assert never == "a: none fails without it; some fail with it at every rate"
 
