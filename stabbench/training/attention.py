@@ -35,10 +35,15 @@ def dropout_mask(shape: torch.Size, p: float, dtype: torch.dtype) -> torch.Tenso
     The probability is rounded to a multiple of 2^-16.
     """
     threshold = round(p * 65536)
-    count = shape.numel()
-    bits = torch.empty((count + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
+    count, columns = shape.numel(), shape[-1]
+    if columns % 4:
+        words = torch.empty((count + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
+        bits = words.view(torch.int16)[:count].view(shape)
+    else:  # the same words, in rows: one view where the other way takes three
+        words = torch.empty((*shape[:-1], columns // 4), dtype=torch.int64).random_(-(2**63), None)
+        bits = words.view(torch.int16)
     kept = torch.empty(shape, dtype=dtype)  # written as numbers: casting a boolean costs more than comparing
-    torch.ge(bits.view(torch.int16)[:count].view(shape), threshold - 32768, out=kept)
+    torch.ge(bits, threshold - 32768, out=kept)
     return kept.mul_(65536 / (65536 - threshold))
 
 

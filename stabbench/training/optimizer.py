@@ -192,13 +192,13 @@ class Optimizer:
 
     def _gather(self) -> None:
         """Bring the gradients into their buffer; each parameter's becomes a view of it."""
-        present = [p for p in self._parameters if p.grad is not None]
+        found = [(p, g) for p in self._parameters if (g := p.grad) is not None]
+        present = [p for p, _ in found]
         if len(present) != len(self._present) or any(map(is_not, present, self._present)):
             self._arrange(present)
         views, gradients = [], []
-        for parameter, view in zip(present, self._views, strict=True):
-            gradient = parameter.grad
-            if gradient is not None and gradient is not view:
+        for (parameter, gradient), view in zip(found, self._views, strict=True):
+            if gradient is not view:
                 views.append(view)
                 gradients.append(gradient)
                 parameter.grad = view
