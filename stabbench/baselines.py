@@ -118,7 +118,6 @@ def write_baseline(path: Path, groups: Iterable[Stability]) -> None:
     header = {"baseline": FORMAT, "lines": len(lines), "checksum": _checksum(lines)}
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, "".join(f"{line}\n" for line in (canonical_json(header), *lines)).encode())
-    path.chmod(0o644)
 
 
 def read_baseline(path: Path) -> Runs:

@@ -56,7 +56,6 @@ def write_files(files: Mapping[str, str], folder: Path) -> None:
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         write_atomic(folder / name, text.encode())
-        (folder / name).chmod(0o644)
 
 
 def differences(board: Board, folder: Path) -> list[str]:

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from stabbench.baselines import read_baseline
 from stabbench.errors import DataError
 from stabbench.leaderboard.board import build
 from stabbench.leaderboard.markdown import embedded
@@ -23,6 +24,7 @@ def card(
     pretraining: dict[str, Any],
     calibration: list[RunRecord],
     grids: dict[str, list[RunRecord]],
+    second: list[RunRecord],
 ) -> str:
     """Return the card.
 
@@ -30,6 +32,7 @@ def card(
         pretraining: what ``stabbench mini pretrain`` wrote beside the shipped weights.
         calibration: the runs of ``stabbench mini calibrate``.
         grids: title -> the runs of ``stabbench mini search`` on one encoder, the shipped one first.
+        second: runs of whole recipes on the second encoder.
     """
     rate = chosen_rate(cells(next(iter(grids.values()))))
     parts = []
@@ -52,6 +55,7 @@ def card(
         tasks=_tasks(),
         rate=rate or 0,
         grids="\n\n".join(parts),
+        second=table(second),
         calibration=table(calibration),
     )
 
@@ -81,21 +85,24 @@ def _tasks() -> str:
     return "\n".join(lines)
 
 
-def read_parts(baselines: Path) -> tuple[list[RunRecord], dict[str, list[RunRecord]]]:
-    """Return the runs of the calibration and of the grids, from their archives.
+def read_parts(
+    baselines: Path,
+) -> tuple[list[RunRecord], dict[str, list[RunRecord]], list[RunRecord]]:
+    """Return the runs of the calibration, of the grids, and of whole recipes on the second encoder.
 
     Raises:
-        RecordError: when an archive is missing or damaged.
+        RecordError: when an archive, or the second encoder's baseline, is missing or damaged.
     """
     from stabbench.leaderboard.archive import read_archive
 
     def records(name: str) -> list[RunRecord]:
         return [run.record for run in read_archive(baselines / name).runs]
 
-    grids = {f"The shipped encoder ({MODEL}, seed 0)": records("mini-grid.jsonl.gz")}
-    if (baselines / "mini-grid-seed1.jsonl.gz").exists():
-        grids["A second encoder, pre-trained with `--seed 1`"] = records("mini-grid-seed1.jsonl.gz")
-    return records("mini.jsonl.gz"), grids
+    grids = {
+        f"The shipped encoder ({MODEL}, seed 0)": records("mini-grid.jsonl.gz"),
+        "A second encoder, pre-trained with `--seed 1`": records("mini-grid-seed1.jsonl.gz"),
+    }
+    return records("mini.jsonl.gz"), grids, list(read_baseline(baselines / "mini-seed1.jsonl").records)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -109,8 +116,8 @@ def run(arguments: argparse.Namespace) -> int:
     from stabbench.leaderboard.output import picture_differences, svg_files, write_files
 
     place = checkpoint_path()
-    calibration, grids = read_parts(arguments.baselines)
-    text = card(json.loads((place / "pretraining.json").read_text()), calibration, grids)
+    calibration, grids, second = read_parts(arguments.baselines)
+    text = card(json.loads((place / "pretraining.json").read_text()), calibration, grids, second)
     drawn = [picture for records in grids.values() for picture in grid_pictures(records)]
     readme = place / "README.md"
     if not arguments.check:

@@ -102,7 +102,8 @@ def edge_line(grid: Sequence[Cell], task: str) -> str:
         if bears is None
         else f"with it {bears:g} is the highest rate at which none fails"
     )
-    return f"{task}: {without}; {corrected}"
+    times = f", {bears / breaks:.2g} times as high" if breaks and bears else ""
+    return f"{task}: {without}; {corrected}{times}"
 
 
 def table(grid: Sequence[Cell]) -> str:

@@ -253,6 +253,7 @@ def write_atomic(place: Path, data: bytes) -> None:
     descriptor, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, 0o644)  # a temporary file is its owner's alone
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

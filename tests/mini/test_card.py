@@ -16,8 +16,8 @@ ROOT = Path(__file__).parents[2]
 
 def test_the_committed_card_is_what_the_records_give() -> None:
     place = checkpoint_path()
-    calibration, grids = read_parts(ROOT / "baselines")
-    text = card(json.loads((place / "pretraining.json").read_text()), calibration, grids)
+    calibration, grids, second = read_parts(ROOT / "baselines")
+    text = card(json.loads((place / "pretraining.json").read_text()), calibration, grids, second)
     assert (place / "README.md").read_text(encoding="utf-8") == text
     shown = [picture for records in grids.values() for picture in grid_pictures(records)]
     assert {picture.path(dark=False) for picture in shown} == set(re.findall(r'src="(.*?)"', text))
@@ -25,7 +25,7 @@ def test_the_committed_card_is_what_the_records_give() -> None:
 
 
 def test_a_picture_of_other_runs_is_noticed(tmp_path: Path) -> None:
-    _, grids = read_parts(ROOT / "baselines")
+    _, grids, _ = read_parts(ROOT / "baselines")
     records = next(iter(grids.values()))
     write_files(svg_files(grid_pictures(records)[:1]), tmp_path)
     assert picture_differences(grid_pictures(records)[:1], tmp_path) == []
@@ -45,6 +45,10 @@ def test_the_shipped_weights_are_those_of_the_card() -> None:
 def test_a_changed_record_changes_the_card() -> None:
     place = checkpoint_path()
     report = json.loads((place / "pretraining.json").read_text())
-    calibration, grids = read_parts(ROOT / "baselines")
-    assert digest(card(report, calibration, grids)) != digest(card(report, calibration[1:], grids))
-    assert digest(card(report, calibration, grids)) != digest(card({**report, "seed": 7}, calibration, grids))
+    calibration, grids, second = read_parts(ROOT / "baselines")
+    assert digest(card(report, calibration, grids, second)) != digest(
+        card(report, calibration[1:], grids, second)
+    )
+    assert digest(card(report, calibration, grids, second)) != digest(
+        card({**report, "seed": 7}, calibration, grids, second)
+    )

@@ -41,7 +41,8 @@ def test_edges() -> None:
     assert edges([cell("a", 1e-4, 0, 1)], "a") == (None, None)
     assert (
         edge_line(GRID, "a")
-        == "a: runs fail from 0.0002 without it; with it 0.0004 is the highest rate at which none fails"
+        == "a: runs fail from 0.0002 without it; with it 0.0004 is the highest rate at which none fails, "
+        "2 times as high"
     )
     never = edge_line([cell("a", 1e-4, 0, 1)], "a")
     assert never == "a: none fails without it; some fail with it at every rate"
