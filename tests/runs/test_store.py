@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from stabbench.errors import RecordError, StoreError
 from stabbench.runs import ErrorNote, Lease, RunRecord, Score, Store
 from stabbench.runs.record import pack_arrays, read_record, unpack_arrays, write_record
+from stabbench.runs.store import write_atomic
 from stabbench.spec import canonical_json, digest
 from tests.spec.test_spec import make_spec
 
@@ -227,3 +228,11 @@ def test_writers_in_many_processes_leave_one_whole_record(tmp_path: Path) -> Non
         store = Store(tmp_path / f"s{n}")
         assert len(list(store.records())) == 20
         assert os.listdir(store.root / "staging") == []  # noqa: PTH208 - names only
+
+
+def test_a_shared_file_is_readable_by_others(tmp_path: Path) -> None:
+    write_atomic(tmp_path / "archive", b"old")
+    write_atomic(tmp_path / "archive", b"new")
+    assert (tmp_path / "archive").read_bytes() == b"new"
+    assert (tmp_path / "archive").stat().st_mode & 0o777 == 0o644
+    assert os.listdir(tmp_path) == ["archive"]
