@@ -235,4 +235,4 @@ def test_a_shared_file_is_readable_by_others(tmp_path: Path) -> None:
     write_atomic(tmp_path / "archive", b"new")
     assert (tmp_path / "archive").read_bytes() == b"new"
     assert (tmp_path / "archive").stat().st_mode & 0o777 == 0o644
-    assert os.listdir(tmp_path) == ["archive"]
+    assert [path.name for path in tmp_path.iterdir()] == ["archive"]
