@@ -42,13 +42,8 @@ from stabbench.statistics.regression import identical, regression_gate
 from stabbench.statistics.sample import Sample, interquartile_mean
 from stabbench.statistics.spread import SpreadBounds, chi2_factors, spread_bounds, std
 from stabbench.statistics.steadier import steadier_gate
-from stabbench.statistics.two_samples import (
-    boschloo,
-    holm,
-    newcombe_upper,
-    permutation_spread_test,
-    probability_of_improvement,
-)
+from stabbench.statistics.two_rates import boschloo, newcombe_upper
+from stabbench.statistics.two_samples import holm, permutation_spread_test, probability_of_improvement
 from stabbench.verdict import Evidence, Outcome, overall
 
 __all__ = [

@@ -8,6 +8,7 @@ import scipy
 from numpy.typing import ArrayLike
 
 from stabbench.errors import StabbenchError
+from stabbench.statistics.masked import varies
 from stabbench.statistics.sample import MIN_RUNS
 
 PAPER_WARNING = (
@@ -75,7 +76,7 @@ def _degenerate(samples: list[np.ndarray], center: str) -> str | None:
     middle = np.mean if center == "mean" else np.median
     deviations = [np.abs(sample - middle(sample)) for sample in samples]
     within = sum(float(((z - z.mean()) ** 2).sum()) for z in deviations)
-    if within <= 1e-18 * scale**2:
+    if not varies(within, scale):
         return "the scores of no group vary, or take two values only"
     return None
 

@@ -7,7 +7,7 @@ serves a single sample of shape (n,) and thousands of simulated ones of shape (r
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -28,6 +28,15 @@ def moments(x: Floats, keep: Bools) -> Moments:
     mean = np.where(keep, x, 0.0).sum(axis=-1) / np.maximum(n, 1)
     squares = np.where(keep, x - mean[..., None], 0.0) ** 2
     return Moments(n, mean, squares.sum(axis=-1) / np.maximum(n - 1, 1))
+
+
+def varies(within: ArrayLike, scale: ArrayLike) -> Bools:
+    """Is a sum of squared deviations more than rounding, for entries of at most `scale`?
+
+    Rounding leaves about 1e-32 scale^2 per entry where nothing varies. Entries below 1e-30 never vary: their
+    squares are on the way to underflow.
+    """
+    return np.asarray(np.asarray(within) > 1e-18 * np.maximum(scale, 1e-30) ** 2)
 
 
 def median(x: Floats, keep: Bools) -> Floats:

@@ -8,14 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 from stabbench.statistics import power
 from stabbench.statistics.masked import Bools, Floats, moments
 from stabbench.statistics.sample import MIN_RUNS, Sample
-from stabbench.statistics.two_samples import (
-    absolute_deviations,
-    holm,
-    mean_test,
-    more_failures,
-    newcombe_upper,
-    spread_test,
-)
+from stabbench.statistics.two_rates import more_failures, newcombe_upper
+from stabbench.statistics.two_samples import absolute_deviations, holm, mean_test, spread_test
 from stabbench.verdict import (
     Evidence,
     Outcome,

@@ -9,7 +9,8 @@ from stabbench.statistics import power
 from stabbench.statistics.levene import PAPER_WARNING, TEST_RUNS
 from stabbench.statistics.masked import Bools, Floats, distinct, moments
 from stabbench.statistics.sample import MIN_DISTINCT, Sample
-from stabbench.statistics.two_samples import Center, absolute_deviations, holm, more_failures, spread_test
+from stabbench.statistics.two_rates import more_failures
+from stabbench.statistics.two_samples import Center, absolute_deviations, holm, spread_test
 from stabbench.verdict import Evidence, Outcome, check_probability, codes, outcome_of
 
 

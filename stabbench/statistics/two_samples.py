@@ -1,17 +1,16 @@
-"""Tests between two groups of runs: spread, mean, rate of failed runs, and the correction for several tests.
+"""Tests between two groups of runs: spread and mean of the scores, and the correction for several tests.
 
 Samples have shape (..., n) with a mask of the runs to use, so one definition serves a gate and a simulation.
 A test that cannot be made (fewer than three kept runs on a side, no variation) has p = 1.
 """
 
-from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import numpy as np
 import scipy
 from numpy.typing import ArrayLike
 
-from stabbench.statistics.masked import Bools, Floats, Moments, median, moments
+from stabbench.statistics.masked import Bools, Floats, Moments, median, moments, varies
 from stabbench.statistics.sample import MIN_RUNS
 
 Alternative = Literal["two-sided", "less", "greater"]
@@ -82,8 +81,7 @@ def _largest(x: Floats, keep: Bools) -> Floats:
 
 def _t_test(a: Moments, b: Moments, scale: Floats, equal_var: bool, alternative: Alternative) -> TTest:
     within = (a.n - 1) * a.variance + (b.n - 1) * b.variance
-    # rounding leaves about 1e-32 scale^2 per entry where nothing varies
-    valid = (a.n >= MIN_RUNS) & (b.n >= MIN_RUNS) & (within > 1e-18 * scale**2)
+    valid = (a.n >= MIN_RUNS) & (b.n >= MIN_RUNS) & varies(within, scale)
     stand_in = [np.where(valid, part, value) for part, value in zip((*a, *b), (3, 0.0, 1.0) * 2, strict=True)]
     n_a, mean_a, var_a, n_b, mean_b, var_b = stand_in
     if equal_var:
@@ -100,45 +98,6 @@ def _t_test(a: Moments, b: Moments, scale: Floats, equal_var: bool, alternative:
     else:
         p = scipy.special.stdtr(df, t if alternative == "less" else -t)
     return TTest(np.where(valid, t, 0.0), np.where(valid, p, 1.0), valid)
-
-
-@lru_cache(maxsize=65536)
-def boschloo(k1: int, n1: int, k0: int, n0: int) -> float:
-    """Boschloo's exact p-value for "the first rate is higher", k1 of n1 against k0 of n0.
-
-    1 where either group is empty or nothing (or everything) failed. Cached: a call costs milliseconds.
-    """
-    if n1 == 0 or n0 == 0 or k1 + k0 in (0, n1 + n0):
-        return 1.0
-    table = [[k1, k0], [n1 - k1, n0 - k0]]
-    # with SciPy's default of 32 starting points the maximum is missed by 5e-7 for 6/25 against 0/25
-    return min(1.0, float(scipy.stats.boschloo_exact(table, alternative="greater", n=128).pvalue))
-
-
-def more_failures(k1: ArrayLike, n1: int, k0: ArrayLike, n0: int) -> Floats:
-    """Boschloo's p for "the first group fails more", by pair of counts; 1 where its rate is not higher."""
-    first, second = np.broadcast_arrays(np.asarray(k1, np.int64), np.asarray(k0, np.int64))
-    pairs, which = np.unique(np.stack([first.ravel(), second.ravel()]), axis=1, return_inverse=True)
-    values = np.array([boschloo(int(i), n1, int(j), n0) if i * n0 > j * n1 else 1.0 for i, j in pairs.T])
-    return np.asarray(values[which].reshape(first.shape))
-
-
-def newcombe_upper(k1: ArrayLike, n1: ArrayLike, k0: ArrayLike, n0: ArrayLike, alpha: float = 0.05) -> Floats:
-    """One-sided upper bound on the difference of two rates, p1 - p0 (Newcombe 1998, method 10).
-
-    With Wilson's one-sided bounds u1 and l0: d + sqrt((u1 - p1)^2 + (p0 - l0)^2).
-    """
-    z = scipy.special.ndtri(1 - alpha)
-    p1, u1 = _wilson(k1, n1, z)
-    p0, l0 = _wilson(k0, n0, -z)
-    return np.asarray(p1 - p0 + np.sqrt((u1 - p1) ** 2 + (p0 - l0) ** 2))
-
-
-def _wilson(k: ArrayLike, n: ArrayLike, z: float) -> tuple[Floats, Floats]:
-    count, size = np.asarray(k, np.float64), np.asarray(n, np.float64)
-    p = count / size
-    root = np.sqrt(p * (1 - p) / size + z**2 / (4 * size**2))
-    return p, (p + z**2 / (2 * size) + z * root) / (1 + z**2 / size)
 
 
 def holm(p_values: ArrayLike) -> Floats:

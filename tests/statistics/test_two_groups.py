@@ -1,15 +1,19 @@
 """Comparisons: steadier than, regressions, and the tests under them."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as some
 from scipy import stats
 
 import stabbench.statistics as st
 from stabbench.errors import StabbenchError
 from stabbench.statistics import power
-from stabbench.statistics.two_samples import mean_test, more_failures, spread_test
+from stabbench.statistics.two_rates import more_failures
+from stabbench.statistics.two_samples import mean_test, spread_test
 
 PASS, FAIL, INCONCLUSIVE = st.Outcome
 
@@ -144,6 +148,7 @@ values = some.lists(some.floats(-100, 100), min_size=3, max_size=12)
 
 
 @given(values, values, some.sampled_from(["median", "mean"]))
+@example([0.0] * 3, [0.0, 0.0, 1.6e-159], "median")
 def test_the_signed_test_is_scipys_levene(a, b, center):
     guarded = st.levene(a, b, center=center)
     test = spread_test(np.array(a), np.array(b), every(a), every(b), center=center)
@@ -154,6 +159,7 @@ def test_the_signed_test_is_scipys_levene(a, b, center):
 
 
 @given(values, values)
+@example([0.0] * 3, [0.0, 0.0, 9.4e-91])
 def test_the_mean_test_is_scipys_welch(a, b):
     test = mean_test(np.array(a), np.array(b), every(a), every(b), "less")
     if test.valid and min(np.ptp(a), np.ptp(b)) > 1e-3:
@@ -199,6 +205,36 @@ def test_boschloo_is_the_supremum_over_the_common_rate():
     want = np.einsum("ip,jp,ij->p", first, second, extreme).max()
     assert st.boschloo(4, n1, 1, n0) == pytest.approx(want, abs=1e-6)
     assert list(more_failures([4, 1, 0], n1, [1, 2, 0], n0)) == [st.boschloo(4, n1, 1, n0), 1.0, 1.0]
+
+
+@given(some.data())
+def test_boschloo_agrees_with_scipy(data):
+    n1, n0 = data.draw(some.integers(1, 14)), data.draw(some.integers(1, 14))
+    k1, k0 = data.draw(some.integers(0, n1)), data.draw(some.integers(0, n0))
+    if k1 + k0 in (0, n1 + n0):
+        assert st.boschloo(k1, n1, k0, n0) == 1
+        return
+    table = [[k1, k0], [n1 - k1, n0 - k0]]
+    want = stats.boschloo_exact(table, alternative="greater", n=64).pvalue
+    assert st.boschloo(k1, n1, k0, n0) == pytest.approx(want, abs=1e-6)
+
+
+def test_the_gates_never_load_scipy_stats():
+    """Loading it takes a second, which every session would wait for."""
+    code = """
+import sys
+import numpy as np
+import stabbench.statistics as st
+
+scores, seeds = np.random.default_rng(0).normal(60, 1, 12), np.arange(12)
+a, b = st.Sample.of(scores, seeds < 0, seeds), st.Sample.of(scores[::-1] * 2, seeds < 5, seeds)
+st.failures_gate(a, 0.2), st.spread_gate(a, 2.0), st.mean_gate(a, 50.0)
+st.steadier_gate(a, b), st.regression_gate(a, b), st.regression_gate(b, a)
+assert "scipy.special" in sys.modules
+print("scipy.stats" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False"]
 
 
 def test_newcombe_excludes_a_fifth_only_with_enough_seeds():
