@@ -1,5 +1,6 @@
 """Gates on one group of runs: failures at most p0, spread at most tau, mean at least m."""
 
+from math import ceil
 from typing import Literal
 
 import numpy as np
@@ -35,7 +36,7 @@ def failures_gate(sample: Sample, p0: float, alpha: float = 0.05) -> Evidence:
         outcome, reason = Outcome.INCONCLUSIVE, sample.degenerate
     at_most, at_least = failures_limits(n, p0, alpha)
     needed = None
-    if outcome is Outcome.INCONCLUSIVE and not sample.degenerate:
+    if outcome is Outcome.INCONCLUSIVE and (not sample.degenerate or k / n > p0):  # degenerate may FAIL
         needed = power.failures_seeds_needed(k, n, p0, alpha)
     details = {
         "n": n,
@@ -185,5 +186,7 @@ def _without_scores(sample: Sample, scope: Scope) -> tuple[Outcome, str] | None:
         return Outcome.FAIL, f"every one of the {sample.n} runs failed"
     used = sample.n if scope == "all" else sample.n - sample.n_failed
     if used < MIN_SUCCESSES:
-        return Outcome.INCONCLUSIVE, f"{used} runs to judge, fewer than {MIN_SUCCESSES}"
+        enough = ceil(MIN_SUCCESSES * sample.n / used)
+        runs = f"{used} run{'s' if used > 1 else ''} to judge, fewer than {MIN_SUCCESSES}"
+        return Outcome.INCONCLUSIVE, f"{runs}: at least {enough} seeds in all, if the others fail as often"
     return None

@@ -87,7 +87,7 @@ def steadier_gate(a: Sample, b: Sample, alpha: float = 0.05, names: tuple[str, s
         f"std of the successes {_text(std_a)} against {_text(std_b)}"
     )
     needed = None
-    if outcome is Outcome.INCONCLUSIVE and not (a.degenerate or b.degenerate):
+    if outcome is Outcome.INCONCLUSIVE and not any(side.degenerate for side in _hopefuls(a, b)):
         needed = _seeds_needed(a, b, alpha)
     p_a, p_b = (holm(p) for p in tests)
     details: dict[str, Any] = {
@@ -138,6 +138,12 @@ def _success_std(sample: Sample) -> float | None:
 
 def _text(value: float | None) -> str:
     return "none" if value is None else f"{value:.4g}"
+
+
+def _hopefuls(a: Sample, b: Sample) -> list[Sample]:
+    """The sides that more seeds could show to be steadier: the one that fails less often, or both."""
+    rates = [side.n_failed / side.n for side in (a, b)]
+    return [side for side, rate in zip((a, b), rates, strict=True) if rate == min(rates)]
 
 
 def _seeds_needed(a: Sample, b: Sample, alpha: float) -> int | None:

@@ -60,6 +60,18 @@ def test_failures(k, n, p0, outcome):
     assert (got.seeds_needed is not None) == (outcome is INCONCLUSIVE)
 
 
+def test_a_tiny_group_says_how_many_seeds_would_decide():
+    """Two of three failed: the failed runs share a score, which may not pass but may still fail."""
+    few = st.Sample.of([50, 50, 60], [True, True, False], range(3))
+    failures = st.failures_gate(few, 0.2)
+    assert (failures.outcome, failures.seeds_needed) == (INCONCLUSIVE, 7)
+    rare = st.Sample.of([50, 60, 60, 60, 60, 60], [True] + [False] * 5, range(6))
+    assert st.failures_gate(rare, 0.5).seeds_needed is None  # more of the same could never pass
+    assert st.spread_gate(few, 1.0).reason.startswith(
+        "1 run to judge, fewer than 5: at least 15 seeds"
+    )
+
+
 def test_a_clean_start_needs_29_seeds_to_exclude_ten_percent():
     assert st.failures_gate(sample(25), 0.10).seeds_needed == 29
 
