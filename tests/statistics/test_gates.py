@@ -67,9 +67,7 @@ def test_a_tiny_group_says_how_many_seeds_would_decide():
     assert (failures.outcome, failures.seeds_needed) == (INCONCLUSIVE, 7)
     rare = st.Sample.of([50, 60, 60, 60, 60, 60], [True] + [False] * 5, range(6))
     assert st.failures_gate(rare, 0.5).seeds_needed is None  # more of the same could never pass
-    assert st.spread_gate(few, 1.0).reason.startswith(
-        "1 run to judge, fewer than 5: at least 15 seeds"
-    )
+    assert st.spread_gate(few, 1.0).reason.startswith("1 run to judge, fewer than 5: at least 15 seeds")
 
 
 def test_a_clean_start_needs_29_seeds_to_exclude_ten_percent():
