@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections import Counter, defaultdict
-from typing import Any
+from typing import Any, TextIO
 
 import pytest
 
@@ -18,6 +19,7 @@ from stabbench.runs.store import read_json
 TTY_SECONDS = 1.0
 PLAIN_SECONDS = 30.0
 STALE_SECONDS = 20.0
+ERASE = "\r\x1b[2K"
 
 
 class Progress:
@@ -27,10 +29,9 @@ class Progress:
     """
 
     def __init__(self, config: pytest.Config, settings: Settings) -> None:
+        self.config = config
         self.settings = settings
-        self.reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
-        self.tty = bool(self.reporter is not None and self.reporter.isatty)
-        self.quiet = self.reporter is None or config.option.verbose < -1
+        self.terminal: TextIO | None = None
         self.waiting: Counter[str] = Counter()
         self.total = self.done = self.failed = 0
         self.took: dict[str, list[float]] = defaultdict(list)
@@ -46,9 +47,13 @@ class Progress:
         with self.lock:
             self.waiting = Counter(map(_group, runs))
             self.total = len(runs)
-        if runs and self.thread is None and not self.quiet:
-            self.thread = threading.Thread(target=self._draw_forever, daemon=True)
-            self.thread.start()
+        # only now: pytest registers its reporter after it has configured the plugins
+        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
+        if runs and self.thread is None and reporter is not None and self.config.option.verbose >= -1:
+            self.terminal = _second_way_to(reporter._tw._file)
+            if self.terminal is not None:
+                self.thread = threading.Thread(target=self._draw_forever, args=(self.terminal,), daemon=True)
+                self.thread.start()
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Start with what this process collected."""
@@ -76,30 +81,44 @@ class Progress:
                 self.took[_group(report.nodeid)].append(report.duration)
 
     @pytest.hookimpl(tryfirst=True)
+    def pytest_enter_pdb(self) -> None:
+        """Leave the terminal to somebody who types."""
+        self.finish()
+
+    @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
         """Stop drawing."""
+        self.finish()
+
+    def finish(self) -> None:
+        """Draw nothing any more."""
         self.stop.set()
         if self.thread is not None:
             self.thread.join()
         with self.lock:
             self.clear()
+            if self.terminal is not None:
+                self.terminal.close()
+                self.terminal = None
 
-    def _draw_forever(self) -> None:
-        while not self.stop.wait(TTY_SECONDS if self.tty else PLAIN_SECONDS):
+    def _draw_forever(self, terminal: TextIO) -> None:
+        tty = terminal.isatty()
+        while not self.stop.wait(TTY_SECONDS if tty else PLAIN_SECONDS):
             with self.lock:
-                text = self.line()
-                if self.tty:
-                    self.reporter._tw.write(("\n" if self.dirty else "") + f"\r\x1b[2K{text}", flush=True)
-                    self.drawn = True
-                else:
-                    self.reporter._tw.write(f"\n{text}\n", flush=True)
-                self.dirty = False
+                own_line = "\n" if self.dirty else ""
+                self._write(own_line + (f"{ERASE}{self.line()}" if tty else f"{self.line()}\n"))
+                self.drawn, self.dirty = tty, False
 
     def clear(self) -> None:
         """Erase the line."""
         if self.drawn:
-            self.reporter._tw.write("\r\x1b[2K", flush=True)
+            self._write(ERASE)
             self.drawn = False
+
+    def _write(self, text: str) -> None:
+        if self.terminal is not None:
+            self.terminal.write(text)
+            self.terminal.flush()
 
     def line(self) -> str:
         """Return the line as it stands."""
@@ -108,6 +127,8 @@ class Progress:
         parts = [f"stabbench: {self.done}/{self.total} runs", f"{self.failed} failed"]
         if live:
             parts.append(f"{speed:.0f} steps/s")
+        elif self.done == 0:
+            parts.append("starting the trainers")
         left = self.seconds_left(live)
         if left is not None:
             parts.append(f"about {duration(left)} left")
@@ -134,6 +155,17 @@ class Progress:
         )
         in_flight: float = sum(state["step"] / state["steps_per_second"] for state in live)
         return max(0.0, work - in_flight) / max(1, len(live))
+
+
+def _second_way_to(terminal: TextIO) -> TextIO | None:
+    """Return another file on the terminal; ``None`` where it has no descriptor (as in a notebook).
+
+    Without xdist a test runs in this process, and pytest catches what goes to the terminal's own file then.
+    """
+    try:
+        return os.fdopen(os.dup(terminal.fileno()), "w", encoding=terminal.encoding)
+    except OSError:
+        return None
 
 
 def _group(nodeid: str) -> str:
