@@ -40,9 +40,11 @@ def on_a_terminal(project: Project, *arguments: str) -> str:
 
 
 @pytest.mark.parametrize("workers", ["2", "0"])
-def test_a_terminal_shows_a_live_line_and_erases_it(project: Project, workers: str) -> None:
+def test_a_terminal_shows_a_live_line_and_erases_it(project: Project, trained: Path, workers: str) -> None:
+    shutil.copytree(trained, project.folder / ".stabbench")
+    project.write_suite(gates="import time\n\ndef test_slow(stability):\n    time.sleep(3)\n")
     shown = on_a_terminal(project, "-n", workers)
-    assert f"{ERASED}stabbench: 0/3 runs, 0 failed" in shown, shown
+    assert f"{ERASED}stabbench: 3/3 runs, 3 failed" in shown, shown
     summary = shown.index("fine-tuning stability")
     assert "stabbench: " not in shown[shown.rindex(ERASED) : summary]
     assert ERASED not in shown[summary:]
