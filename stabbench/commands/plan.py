@@ -17,16 +17,26 @@ DAY = 86_400
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
+    """Add the command's arguments; those of the session under its names too, so its line can be reused."""
     parser.add_argument("suite", type=Path, help="a suite's folder or file, e.g. suites/rte")
     parser.add_argument("--strategy", action="append", help="strategy; repeatable; default: ours")
-    parser.add_argument("--model", action="append", help="model; repeatable; default: the suite's")
-    parser.add_argument("--seeds", help="25, 0-24 or 1,2,5; default: the suite's")
-    parser.add_argument("--max-steps", type=int, help="no run makes more updates than this")
-    parser.add_argument("--data-dir", type=Path, help="folder with the tasks' files")
-    parser.add_argument("--store", type=Path, default=Path(".stabbench"), help="default: .stabbench")
     parser.add_argument(
-        "--set", action="append", default=[], help="recipe values: learning_rate=3e-5,epochs=10"
+        "--model", "--stab-model", action="append", help="model; repeatable; default: the suite's"
+    )
+    parser.add_argument("--seeds", "--stab-seeds", help="25, 0-24 or 1,2,5; default: the suite's")
+    parser.add_argument(
+        "--max-steps", "--stab-max-steps", type=int, help="no run makes more updates than this"
+    )
+    parser.add_argument("--data-dir", "--stab-data-dir", type=Path, help="folder with the tasks' files")
+    parser.add_argument(
+        "--store", "--stab-store", type=Path, default=Path(".stabbench"), help="default: .stabbench"
+    )
+    parser.add_argument(
+        "--set",
+        "--stab-set",
+        action="append",
+        default=[],
+        help="recipe values: learning_rate=3e-5,epochs=10",
     )
     parser.add_argument("-n", "--workers", type=int, default=1, help="runs in flight, for the estimate")
     parser.add_argument("--no-estimate", action="store_true", help="do not measure any steps")

@@ -76,7 +76,10 @@ def test_plan_counts_and_writes_requests(toy, tmp_path: Path, capsys: pytest.Cap
     files = sorted((tmp_path / "requests").iterdir())
     assert len(files) == 4
     assert main(["exec", str(files[0]), "--store", str(store)]) == 0
-    assert main(arguments) == 0
+    as_in_the_session = [
+        word.replace("--max", "--stab-max").replace("--store", "--stab-store") for word in arguments
+    ]
+    assert main(as_in_the_session) == 0
     assert "1 in the store" in capsys.readouterr().out
 
 
