@@ -56,7 +56,12 @@ def test_each_fault_is_found_and_named(tmp_path, fault, capsys):
     assert words in printed
 
 
-@pytest.mark.parametrize("text", ["devlin", "child-tuning", "lora", "swa"])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "text", ["child-tuning", "lora", pytest.param("devlin", marks=SLOW), pytest.param("swa", marks=SLOW)]
+)
 def test_what_is_shipped_is_sound(text):
     lines = []
     checks = [check for check in Validator(text).checks() if not check.question.startswith("it trains")]

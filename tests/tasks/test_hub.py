@@ -93,19 +93,18 @@ def test_the_hub_gives_what_the_folder_gives(toy, local: Path, tmp_path: Path) -
     assert torch == "False"
 
 
+LOAD_TASK = "from stabbench import tasks; tasks.load(tasks.get('rte'))"
+RESOLVE_MODEL = "from stabbench import models; models.resolve('someone/tiny')"
+OFFLINE = {"HF_HUB_OFFLINE": "1"}
+
+
 @pytest.mark.parametrize(
     ("program", "messages", "settings"),
     [
-        (
-            "from stabbench import tasks; tasks.load(tasks.get('rte'))",
-            ["cannot be loaded from the hub", "--stab-data-dir"],
-            {"HF_HUB_OFFLINE": "1"},  # at once; a refused connection is tried again for half a minute
-        ),
-        (
-            "from stabbench import models; models.resolve('someone/tiny')",
-            ["neither a folder nor", "--stab-model"],
-            {},
-        ),
+        (LOAD_TASK, ["cannot be loaded from the hub", "--stab-data-dir"], OFFLINE),
+        (RESOLVE_MODEL, ["neither a folder nor", "--stab-model"], OFFLINE),
+        # a refused connection is tried again for half a minute
+        pytest.param(RESOLVE_MODEL, ["neither a folder nor", "--stab-model"], {}, marks=pytest.mark.slow),
     ],
 )
 def test_no_network_names_both_ways_out(
