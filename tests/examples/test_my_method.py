@@ -36,6 +36,7 @@ def test_from_its_file(tmp_path: Path) -> None:
     assert "MyMethod:smoothing=0.2" in found.stdout
 
 
+@pytest.mark.slow
 def test_installed_as_a_package(tmp_path: Path) -> None:
     site = tmp_path / "site"
     source = tmp_path / "source"  # a build writes beside its sources
