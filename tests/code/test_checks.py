@@ -1,4 +1,4 @@
-"""Linters, types, and the published figures: what `make lint` runs too."""
+"""Linters, types, and the published figures; `make lint` runs these alone."""
 
 from __future__ import annotations
 
