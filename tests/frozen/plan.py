@@ -1,0 +1,30 @@
+"""Print the keys, groups and source digests that this code gives to every strategy on every mini task."""
+
+import json
+import sys
+
+from stabbench.planning import PlanOptions, plan_group
+from stabbench.strategies import REGISTRY
+from stabbench.suite import Suite
+
+MORE = ["reinit:layers=1+llrd", "mixout:p=0.5", "mixout+pretrained-decay", "r-drop:base=ours", "longer:steps=200"]
+MORE += ["intermediate:task=mini-rte", "llrd+swa", "intermediate:task=mini-mrpc+reinit:layers=1"]
+OPTIONS = {"plain": {}, "short": {"max_steps": 6}, "set": {"overrides": {"learning_rate": 3e-4, "batch_size": 8}}}
+
+
+def keys() -> dict[str, list[str]]:
+    found = {}
+    for text in [*REGISTRY.names(), *MORE]:
+        for task in ("mini-cola", "mini-rte", "mini-mrpc"):
+            if text == "intermediate":
+                continue  # starts from MNLI, which is not here
+            for name, options in OPTIONS.items():
+                suite = Suite(task=task, models=["mini-bert"], seeds=2)
+                group = plan_group(suite, task, "mini-bert", text, PlanOptions(**options))
+                spec = group.requests[1].spec
+                found[f"{text} {task} {name}"] = [spec.key, spec.group, spec.strategy.source]
+    return found
+
+
+if __name__ == "__main__":
+    json.dump(keys(), sys.stdout, indent=0)
