@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tabulate import tabulate
 
-from stabbench.analysis import Runs
-from stabbench.leaderboard.archive import read_archive
+from stabbench.samples.archive import read_archive
+from stabbench.samples.reader import Runs
 from stabbench.statistics import regression
 from stabbench.statistics.masked import moments
 

@@ -7,7 +7,7 @@ from stabbench.spec import Recipe, RunSpec
 from stabbench.suite import Suite
 
 if TYPE_CHECKING:
-    from stabbench.analysis import load
+    from stabbench.samples.reader import load
 
 __all__ = ["Recipe", "RunSpec", "StabbenchError", "Suite", "load"]
 __version__ = "0.1.0"
@@ -16,7 +16,7 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> Any:
     """Import ``load`` when it is asked for: collection needs no arrays."""
     if name == "load":
-        from stabbench.analysis import load
+        from stabbench.samples.reader import load
 
         return load
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -13,15 +13,15 @@ from stabbench.registry import suggest
 COMMANDS = {
     "ls": ("stabbench.commands.ls", "list strategies, tasks, models and suites"),
     "plan": ("stabbench.commands.plan", "say what a suite would run, and how long it would take"),
-    "exec": ("stabbench.commands.execute", "compute one run from its request file, for any scheduler"),
+    "exec": ("stabbench.commands.exec_", "compute one run from its request file, for any scheduler"),
     "show": ("stabbench.commands.show", "show the record of a run"),
     "merge": ("stabbench.commands.merge", "join stores, e.g. those of several shards"),
-    "validate": ("stabbench.training.validation", "check a strategy on the mini world before spending a GPU"),
-    "import": ("stabbench.commands.import_scores", "bring scores from elsewhere into a store"),
+    "validate": ("stabbench.commands.validate", "check a strategy on the mini world before spending a GPU"),
+    "import": ("stabbench.commands.import_", "bring scores from elsewhere into a store"),
     "baseline": ("stabbench.commands.baseline", "save, show or restore a baseline"),
     "compare": ("stabbench.commands.compare", "compare two baselines or groups of runs"),
-    "leaderboard": ("stabbench.leaderboard.command", "write tables, pictures and the page"),
-    "report": ("stabbench.leaderboard.report_command", "explain a group of runs or one run"),
+    "leaderboard": ("stabbench.commands.leaderboard", "write tables, pictures and the page"),
+    "report": ("stabbench.commands.report", "explain a group of runs or one run"),
     "mini": ("stabbench.commands.mini", "the mini world: pre-train, search, calibrate, write the card"),
 }
 

@@ -17,7 +17,8 @@ from pydantic import ValidationError
 from stabbench import models, tasks
 from stabbench.errors import StabbenchError, UnknownNameError
 from stabbench.registry import suggest
-from stabbench.spec import Frozen, ModelSpec, Recipe, RunSpec, Seeds, StrategySpec, TaskSpec
+from stabbench.requests import Group, Request
+from stabbench.spec import ModelSpec, Recipe, RunSpec, Seeds, StrategySpec, TaskSpec
 from stabbench.strategies.catalog import (
     label_of,
     parameters_of,
@@ -27,43 +28,6 @@ from stabbench.strategies.catalog import (
 )
 from stabbench.suite import Suite, parse_seeds
 from stabbench.tasks import Task
-
-
-class Request(Frozen):
-    """A run to compute: its specification, and where this machine finds what it names.
-
-    Attributes:
-        spec: what to compute; its key names the result.
-        task: the task, by value, so that the trainer needs no registry.
-        data_dir: local folder with the task's files, if not from the hub.
-        model: local path or hub id that the spec's model stands for.
-        strategy: the strategy as typed, ``name:k=v`` or ``path.py:Name``.
-        start: the intermediate run that this one starts from.
-        save_model: whether the trained weights are kept in the store.
-    """
-
-    spec: RunSpec
-    task: Task
-    data_dir: str | None = None
-    model: str
-    strategy: str
-    start: Request | None = None
-    save_model: bool = False
-
-
-@dataclass(frozen=True)
-class Group:
-    """One sample: a task, a model and a strategy, over seeds."""
-
-    task: str
-    model: str
-    strategy: str
-    requests: tuple[Request, ...] = field(repr=False)
-
-    @property
-    def seeds(self) -> tuple[int, ...]:
-        """The planned seeds, in the order in which they run."""
-        return tuple(request.spec.seed for request in self.requests)
 
 
 @dataclass(frozen=True)

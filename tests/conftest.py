@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from stabbench import Suite
-from stabbench.planning import Group, PlanOptions, Request, plan_group
+from stabbench.planning import PlanOptions, plan_group
+from stabbench.requests import Group, Request
 from tests.toy import save_tiny_model, write_rows
 
 # no test asserts a time: the machine may be busy with something else

@@ -7,12 +7,19 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from stabbench.analysis import Runs, load
-from stabbench.baselines import FOLDER, SUFFIX, baseline_names, baseline_path, read_baseline, write_baseline
-from stabbench.comparison import differences, listed
 from stabbench.errors import StabbenchError
 from stabbench.runs import Store
-from stabbench.stability import Stability
+from stabbench.samples.baselines import (
+    FOLDER,
+    SUFFIX,
+    baseline_names,
+    baseline_path,
+    read_baseline,
+    write_baseline,
+)
+from stabbench.samples.comparison import differences, listed
+from stabbench.samples.reader import Runs, load
+from stabbench.samples.stability import Stability
 
 ENOUGH = 25
 """Runs that the regression gate needs in a baseline's group."""

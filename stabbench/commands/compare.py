@@ -10,14 +10,14 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from stabbench.analysis import Runs, load
-from stabbench.baselines import FOLDER, SUFFIX, baseline_names, baseline_path, read_baseline
-from stabbench.comparison import check_comparable, differences
+from stabbench.commands.textplot import strips
 from stabbench.errors import StabbenchError, UnknownNameError
 from stabbench.registry import suggest
-from stabbench.stability import Stability
+from stabbench.samples.baselines import FOLDER, SUFFIX, baseline_names, baseline_path, read_baseline
+from stabbench.samples.comparison import check_comparable, differences
+from stabbench.samples.reader import Runs, load
+from stabbench.samples.stability import Stability
 from stabbench.statistics import Evidence
-from stabbench.textplot import strips
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

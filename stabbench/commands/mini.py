@@ -6,10 +6,10 @@ import argparse
 import importlib
 
 ACTIONS = {
-    "pretrain": ("stabbench.mini.pretraining", "pre-train an encoder on the mini world's language"),
-    "search": ("stabbench.mini.search", "find where Devlin's recipe breaks on an encoder"),
-    "calibrate": ("stabbench.mini.calibration", "train every strategy on every mini task"),
-    "card": ("stabbench.mini.card", "write the encoder's model card from what the others left"),
+    "pretrain": ("stabbench.workshop.pretraining", "pre-train an encoder on the mini world's language"),
+    "search": ("stabbench.workshop.search", "find where Devlin's recipe breaks on an encoder"),
+    "calibrate": ("stabbench.workshop.calibration", "train every strategy on every mini task"),
+    "card": ("stabbench.workshop.card", "write the encoder's model card from what the others left"),
 }
 
 

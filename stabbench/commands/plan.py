@@ -8,12 +8,12 @@ from pathlib import Path
 
 from stabbench import executors
 from stabbench.errors import RecordError, StabbenchError
-from stabbench.planning import PlanOptions, Request, parse_overrides, plan_group
+from stabbench.planning import PlanOptions, parse_overrides, plan_group
+from stabbench.requests import Request
 from stabbench.runs import Store
 from stabbench.spec import Recipe
 from stabbench.suite import find_suites
-
-DAY = 86_400
+from stabbench.text import DAY, duration
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -130,12 +130,3 @@ def estimate_seconds(request: Request) -> float:
     evaluation = max(0.0, timed[1] - step)
     epochs = -(-spec.total_updates // spec.recipe.updates_per_epoch(spec.task.n_train))
     return spec.total_updates * step + epochs * spec.recipe.evaluations_per_epoch * evaluation
-
-
-def duration(seconds: float) -> str:
-    """Return a duration in the unit that fits: ``8 s``, ``12 min``, ``3.4 h``, ``2.1 days``."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    if seconds < 6000:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h" if seconds < 2 * DAY else f"{seconds / DAY:.1f} days"

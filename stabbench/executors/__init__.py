@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stabbench.errors import UnknownNameError
-from stabbench.executors.base import Executor, Outcome
+from stabbench.executors.base import Executor
 from stabbench.registry import suggest
+from stabbench.requests import Outcome
 
 NAMES = ("process", "debug")
 

@@ -2,26 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Literal, Protocol
+from typing import Protocol
 
-from stabbench.planning import Request
-from stabbench.runs.store import ErrorNote
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of asking for a run.
-
-    Attributes:
-        kind: ``done``: computed now; ``cached``: it was in the store; ``busy``: another process
-            computes it now; ``errored``: it ended without a record.
-        note: why it errored.
-    """
-
-    kind: Literal["done", "cached", "busy", "errored"]
-    note: ErrorNote | None = None
+from stabbench.requests import Outcome, Request
 
 
 class Executor(Protocol):

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from stabbench.executors.base import Outcome
-from stabbench.planning import Request
+from stabbench.requests import Outcome, Request
 from stabbench.runs import Store
 
 

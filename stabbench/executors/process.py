@@ -17,8 +17,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from stabbench.errors import StabbenchError
-from stabbench.executors.base import Outcome
-from stabbench.planning import Request
+from stabbench.requests import Outcome, Request
 from stabbench.runs import ErrorNote, Store
 
 POLL_SECONDS = 0.5

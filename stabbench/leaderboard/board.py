@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from stabbench.leaderboard.groups import RunGroup, group_runs
 from stabbench.leaderboard.published import Published
 from stabbench.leaderboard.ranking import rank
-from stabbench.leaderboard.runs import Collection
 from stabbench.leaderboard.table import ALLOWED_FAILURES, RANKED_RUNS, Row, State
+from stabbench.samples.collection import Collection
+from stabbench.samples.groups import RunGroup, group_runs
 
 SIGNIFICANT_DIGITS = 6
 """Digits that data files keep: what lies beyond depends on the processor's rounding."""

@@ -11,9 +11,9 @@ from statistics import fmean
 import numpy as np
 
 from stabbench import statistics
-from stabbench.failed import COLLAPSED_SHARE, is_failed, judged_score
-from stabbench.leaderboard.runs import RunWithTraces
 from stabbench.runs import RunRecord
+from stabbench.samples.collection import RunWithTraces
+from stabbench.samples.failed import COLLAPSED_SHARE, is_failed, judged_score
 
 VANISHED = 0.05
 """Gradients of the lowest layer have vanished when they are below this share of the head's.

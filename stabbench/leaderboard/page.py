@@ -8,10 +8,10 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from stabbench.failed import judged_score
 from stabbench.leaderboard.board import Board, rounded
-from stabbench.leaderboard.groups import RunGroup
-from stabbench.leaderboard.runs import RunWithTraces
+from stabbench.samples.collection import RunWithTraces
+from stabbench.samples.failed import judged_score
+from stabbench.samples.groups import RunGroup
 
 DATA_BUDGET = 2_600_000
 """Characters of data beside the charting library's 4.8 million: what tables and scores leave of it is for

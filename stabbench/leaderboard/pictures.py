@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from stabbench.failed import judged_score
 from stabbench.leaderboard import text
 from stabbench.leaderboard.board import Board, rounded
-from stabbench.leaderboard.groups import RunGroup
-from stabbench.leaderboard.runs import RunWithTraces
+from stabbench.samples.collection import RunWithTraces
+from stabbench.samples.failed import judged_score
+from stabbench.samples.groups import RunGroup
 from stabbench.spec import digest
 
 CURVES = 10

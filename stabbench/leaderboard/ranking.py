@@ -23,8 +23,8 @@ from dataclasses import replace
 from statistics import fmean
 
 from stabbench import statistics
-from stabbench.leaderboard.groups import RunGroup
 from stabbench.leaderboard.table import Row, State, by_task, row_of
+from stabbench.samples.groups import RunGroup
 from stabbench.statistics import Outcome, Sample
 
 LEVEL = 0.05

@@ -5,15 +5,15 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 
-from stabbench.failed import judged_score
 from stabbench.leaderboard import text
 from stabbench.leaderboard.board import rounded
 from stabbench.leaderboard.diagnosis import VANISHED, Cause, Diagnosis, diagnose, suggestions
-from stabbench.leaderboard.groups import RunGroup
 from stabbench.leaderboard.pictures import Picture, scored
 from stabbench.leaderboard.plots import draw
-from stabbench.leaderboard.runs import RunWithTraces
 from stabbench.leaderboard.table import row_of
+from stabbench.samples.collection import RunWithTraces
+from stabbench.samples.failed import judged_score
+from stabbench.samples.groups import RunGroup
 
 BARS = "▁▂▃▄▅▆▇█"
 SHOWN = 12

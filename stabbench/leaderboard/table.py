@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from stabbench import statistics
-from stabbench.gates import is_certain_to_fail, stopped_failures
-from stabbench.leaderboard.groups import RunGroup
+from stabbench.samples.groups import RunGroup
+from stabbench.samples.verdict import is_certain_to_fail, stopped_failures
 
 ALLOWED_FAILURES = 0.2
 """The verdict's allowance: at most this share of all seeds fails (one-sided exact bounds at .05)."""

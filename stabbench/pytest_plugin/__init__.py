@@ -10,23 +10,18 @@ import pytest
 
 from stabbench.errors import StabbenchError
 from stabbench.pytest_plugin import options
-from stabbench.pytest_plugin.collection import (
-    RUN_MARK,
-    SETTINGS,
-    GroupRef,
-    RunItem,
-    SuiteCollector,
-    parametrize,
-)
+from stabbench.pytest_plugin.collection import SuiteCollector, parametrize
 from stabbench.pytest_plugin.failclosed import FailClosed
+from stabbench.pytest_plugin.items import RunItem
 from stabbench.pytest_plugin.progress import Progress
+from stabbench.pytest_plugin.refs import RUN_MARK, SETTINGS, GroupRef
 from stabbench.pytest_plugin.session import SESSION, PullSession, session_of
 from stabbench.pytest_plugin.summary import Summary, gate_properties
+from stabbench.statistics.evidence import Outcome
 from stabbench.suite import Suite
-from stabbench.verdict import Outcome
 
 if TYPE_CHECKING:
-    from stabbench.stability import Stability
+    from stabbench.samples.stability import Stability
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -118,7 +113,7 @@ def baseline(request: pytest.FixtureRequest, stability: Stability) -> Stability:
     runs = session_of(request.config).baseline
     if place is None or runs is None:
         pytest.skip("no baseline to judge against: name one with --stab-baseline")
-    from stabbench.baselines import counterpart
+    from stabbench.samples.baselines import counterpart
 
     found = counterpart(runs, stability, place.stem)
     request.node.user_properties.append(("stabbench_baseline", found.runs[0].group))

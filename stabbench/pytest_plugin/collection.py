@@ -6,41 +6,16 @@ Collection reads no store and plans nothing, so that it is instant and the same 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
 from stabbench.errors import StabbenchError
+from stabbench.pytest_plugin.items import RunItem
 from stabbench.pytest_plugin.options import Settings
-from stabbench.strategies.catalog import label_of, parse_strategy
+from stabbench.pytest_plugin.refs import SETTINGS, GroupRef
 from stabbench.suite import Suite, parse_seeds
-
-SETTINGS = pytest.StashKey[Settings]()
-RUN_MARK = "::run["
-
-
-@dataclass(frozen=True)
-class GroupRef:
-    """A group before it is planned: what the session and the suite call it."""
-
-    suite: Suite
-    task: str
-    model: str
-    strategy: str
-
-    @property
-    def id(self) -> str:
-        """How node ids name the group."""
-        strategy, reference = parse_strategy(self.strategy)
-        label = label_of(strategy, reference, {})
-        return f"{label}-{self.task}-{Path(self.model).name}"
-
-    def against(self, strategy: str) -> GroupRef:
-        """Return the group of another strategy on the same task and model."""
-        return GroupRef(self.suite, self.task, self.model, strategy)
 
 
 def groups(suite: Suite, settings: Settings, strategies: tuple[str, ...]) -> list[GroupRef]:
@@ -96,32 +71,6 @@ class SuiteCollector(pytest.Collector):
                         yield RunItem.from_parent(self, name=f"run[{ref.id}-{seed}]", ref=ref, seed=seed)
         except StabbenchError as error:
             raise self.CollectError(str(error)) from error
-
-
-class RunItem(pytest.Item):
-    """One run. It passes when the run has a record: a failed run is data, an errored one an error."""
-
-    def __init__(self, *, ref: GroupRef, seed: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.ref = ref
-        self.seed = seed
-        self.add_marker("stab_run")
-
-    def runtest(self) -> None:
-        """Take the run from the store or compute it."""
-        from stabbench.pytest_plugin.session import run_item
-
-        run_item(self)
-
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """Show an error of ours as its message, without a traceback."""
-        if isinstance(excinfo.value, StabbenchError):
-            return str(excinfo.value)
-        return super().repr_failure(excinfo, style)
-
-    def reportinfo(self) -> tuple[Path, None, str]:
-        """Return where the item comes from, for reports."""
-        return self.path, None, self.name
 
 
 def parametrize(metafunc: pytest.Metafunc, settings: Settings) -> None:

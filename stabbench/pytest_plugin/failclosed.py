@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from stabbench.pytest_plugin.collection import RUN_MARK
+from stabbench.pytest_plugin.refs import RUN_MARK
 
 REFUSED_DIST = ("loadgroup", "loadscope", "loadfile", "each")
 

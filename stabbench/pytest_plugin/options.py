@@ -190,7 +190,7 @@ class Settings:
 def _baseline(name: str | None, root: Path) -> Path | None:
     if name is None:
         return None
-    from stabbench.baselines import FOLDER, baseline_path, read_baseline  # imports SciPy
+    from stabbench.samples.baselines import FOLDER, baseline_path, read_baseline  # imports SciPy
 
     path = baseline_path(name, root / FOLDER).resolve()
     read_baseline(path)

@@ -11,10 +11,10 @@ from typing import Any, TextIO
 
 import pytest
 
-from stabbench.commands.plan import duration
-from stabbench.pytest_plugin.collection import RUN_MARK
 from stabbench.pytest_plugin.options import Settings
+from stabbench.pytest_plugin.refs import RUN_MARK
 from stabbench.runs.store import read_json
+from stabbench.text import duration
 
 TTY_SECONDS = 1.0
 PLAIN_SECONDS = 30.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import time
 from collections.abc import Iterable, Sequence
@@ -14,15 +13,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from stabbench import executors
-from stabbench.errors import RecordError, RunError, StabbenchError
-from stabbench.planning import Group, Request, plan_group
-from stabbench.pytest_plugin.collection import SETTINGS, GroupRef, RunItem
+from stabbench.errors import RecordError
+from stabbench.planning import plan_group
 from stabbench.pytest_plugin.options import Settings
+from stabbench.pytest_plugin.refs import SETTINGS, GroupRef
+from stabbench.requests import Group, Request
 from stabbench.runs import ErrorNote, RunRecord, Store
 
 if TYPE_CHECKING:
-    from stabbench.analysis import Runs
-    from stabbench.stability import Stability
+    from stabbench.samples.reader import Runs
+    from stabbench.samples.stability import Stability
 
 WAIT_SECONDS = 0.2
 
@@ -66,7 +66,7 @@ class PullSession:
     @cached_property
     def baseline(self) -> Runs | None:
         """The runs of ``--stab-baseline``."""
-        from stabbench.baselines import read_baseline  # SciPy takes a second to import
+        from stabbench.samples.baselines import read_baseline  # SciPy takes a second to import
 
         return read_baseline(self.settings.baseline) if self.settings.baseline else None
 
@@ -163,7 +163,7 @@ class PullSession:
 
     def _sample(self, ref: GroupRef, larger: bool = False) -> Stability:
         """Return what a group has so far."""
-        from stabbench.stability import Stability  # SciPy takes a second to import
+        from stabbench.samples.stability import Stability  # SciPy takes a second to import
 
         group = self.group(ref, larger)
         cap = self.settings.more_seeds
@@ -201,51 +201,3 @@ def session_of(config: pytest.Config) -> PullSession:
     if SESSION not in config.stash:
         config.stash[SESSION] = PullSession(config.stash[SETTINGS])
     return config.stash[SESSION]
-
-
-def run_item(item: RunItem) -> None:
-    """Settle the run of an item and note what came of it for the summary.
-
-    Raises:
-        RunError: when the run errored.
-        StabbenchError: when it is not in the store and nothing may be trained.
-    """
-    session = session_of(item.config)
-    group = session.group(item.ref)
-    request = next(r for r in group.requests if r.spec.seed == item.seed)
-    was_there = session.record(request) is not None
-    session.pull(item.ref, [request])
-    record, key = session.record(request), request.spec.key
-    summary = {
-        "strategy": group.strategy,
-        "task": item.ref.task,
-        "model": request.spec.model.name,
-        "group": request.spec.group,
-        "seed": item.seed,
-        "computed": not was_there,
-        "problem": session.problems.get(key),
-    }
-    if record is not None:
-        from stabbench.stability import is_failed
-
-        score = record.last if session.settings.checkpoint == "last" else record.best
-        summary |= {"score": score.value, "failed": is_failed(record, session.settings.checkpoint)}
-    item.user_properties.append(("stabbench_run", json.dumps(summary)))
-    if record is not None:
-        return
-    note = session.error(request)
-    if note is None and session.is_stopped(item.ref):
-        pytest.skip(f"not run: {group.strategy} on {item.ref.task} is certain to have too many failures")
-    if note is None:
-        raise StabbenchError(
-            f"seed {item.seed} of {group.strategy} on {item.ref.task} is not in the store, and "
-            "--stab-replay trains nothing.",
-            "leave --stab-replay away, or name the store that has it with --stab-store.",
-        )
-    cause, _, action = note.message.partition("\n  -> ")
-    tail = "".join(f"\n  | {line}" for line in note.log.splitlines()[-12:])
-    raise RunError(
-        f"seed {item.seed} errored ({note.kind}): {cause}{tail}",
-        (action or "mend the cause and run the same command again: finished runs are kept.")
-        + f"\n     full log: stabbench show {key} --store {session.store.root}",
-    )

@@ -13,10 +13,10 @@ from tabulate import tabulate
 
 from stabbench.pytest_plugin.github import append_summary
 from stabbench.pytest_plugin.options import Settings
-from stabbench.verdict import Outcome, overall
+from stabbench.statistics.evidence import Outcome, overall
 
 if TYPE_CHECKING:
-    from stabbench.stability import Stability
+    from stabbench.samples.stability import Stability
 
 PASS = "PASS"
 HEADERS = ("strategy", "task", "model", "n", "failed", "mean", "std", "max", "verdict")
@@ -118,7 +118,7 @@ class Summary:
         return "" if store == Path(".stabbench").resolve() else f" --store {os.path.relpath(store)}"
 
     def _baseline(self, place: Path) -> str:
-        from stabbench.baselines import read_baseline  # SciPy takes a second to import
+        from stabbench.samples.baselines import read_baseline  # SciPy takes a second to import
 
         groups = read_baseline(place).groups()
         unused = [str(group) for group in groups if group.runs[0].group not in self.compared]

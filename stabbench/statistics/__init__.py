@@ -13,6 +13,7 @@ from stabbench.statistics.curtailment import (
     spread_stop,
 )
 from stabbench.statistics.decomposition import Component, Decomposition, decompose
+from stabbench.statistics.evidence import Evidence, Outcome, overall
 from stabbench.statistics.expected_max import expected_max, expected_max_dodge
 from stabbench.statistics.failures import (
     clopper_pearson,
@@ -44,7 +45,6 @@ from stabbench.statistics.spread import SpreadBounds, chi2_factors, spread_bound
 from stabbench.statistics.steadier import steadier_gate
 from stabbench.statistics.two_rates import boschloo, newcombe_upper
 from stabbench.statistics.two_samples import holm, permutation_spread_test, probability_of_improvement
-from stabbench.verdict import Evidence, Outcome, overall
 
 __all__ = [
     "PAPER_WARNING",

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stabbench.errors import StabbenchError
+from stabbench.statistics.evidence import Outcome, check_positive, check_probability, outcome_of
 from stabbench.statistics.failures import failures_codes
 from stabbench.statistics.masked import Bools, Floats, Ints
 from stabbench.statistics.spread import chi2_factors
-from stabbench.verdict import Outcome, check_positive, check_probability, outcome_of
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import scipy
 from numpy.typing import ArrayLike
 
 from stabbench.errors import StabbenchError
-from stabbench.verdict import check_probability
+from stabbench.statistics.evidence import check_probability
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ import scipy
 from numpy.typing import ArrayLike, NDArray
 
 from stabbench.errors import StabbenchError
+from stabbench.statistics.evidence import check_probability, codes
 from stabbench.statistics.masked import Bools, Floats
 from stabbench.statistics.sample import MIN_RUNS
-from stabbench.verdict import check_probability, codes
 
 
 def failed_by_accuracy(correct: ArrayLike, n_majority: int) -> Bools:

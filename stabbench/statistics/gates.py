@@ -8,10 +8,10 @@ import scipy
 
 from stabbench.errors import StabbenchError
 from stabbench.statistics import power
+from stabbench.statistics.evidence import Evidence, Outcome, check_positive, check_probability, outcome_of
 from stabbench.statistics.failures import clopper_pearson, failures_codes, failures_limits
 from stabbench.statistics.sample import MIN_SUCCESSES, Sample
 from stabbench.statistics.spread import spread_bounds, spread_codes
-from stabbench.verdict import Evidence, Outcome, check_positive, check_probability, outcome_of
 
 Scope = Literal["success", "all"]
 

@@ -6,11 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stabbench.statistics import power
-from stabbench.statistics.masked import Bools, Floats, moments
-from stabbench.statistics.sample import MIN_RUNS, Sample
-from stabbench.statistics.two_rates import more_failures, newcombe_upper
-from stabbench.statistics.two_samples import absolute_deviations, holm, mean_test, spread_test
-from stabbench.verdict import (
+from stabbench.statistics.evidence import (
     Evidence,
     Outcome,
     check_positive,
@@ -18,6 +14,10 @@ from stabbench.verdict import (
     codes,
     outcome_of,
 )
+from stabbench.statistics.masked import Bools, Floats, moments
+from stabbench.statistics.sample import MIN_RUNS, Sample
+from stabbench.statistics.two_rates import more_failures, newcombe_upper
+from stabbench.statistics.two_samples import absolute_deviations, holm, mean_test, spread_test
 
 MIN_CANDIDATE = 5
 MIN_BASELINE = 25

@@ -6,9 +6,9 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike, NDArray
 
+from stabbench.statistics.evidence import codes
 from stabbench.statistics.masked import Bools, Floats, Ints, moments, trimmed_mean
 from stabbench.statistics.sample import MIN_SUCCESSES
-from stabbench.verdict import codes
 
 
 class SpreadBounds(NamedTuple):

@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stabbench.statistics import power
+from stabbench.statistics.evidence import Evidence, Outcome, check_probability, codes, outcome_of
 from stabbench.statistics.levene import PAPER_WARNING, TEST_RUNS
 from stabbench.statistics.masked import Bools, Floats, distinct, moments
 from stabbench.statistics.sample import MIN_DISTINCT, Sample
 from stabbench.statistics.two_rates import more_failures
 from stabbench.statistics.two_samples import Center, absolute_deviations, holm, spread_test
-from stabbench.verdict import Evidence, Outcome, check_probability, codes, outcome_of
 
 
 class SteadierTests(NamedTuple):

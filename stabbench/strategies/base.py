@@ -97,7 +97,7 @@ class Strategy:
         Each group has ``params`` and may have ``lr`` (peak) and ``weight_decay``; what is missing is
         the recipe's. The default exempts biases and normalisation weights from weight decay.
         """
-        from stabbench.training.optimizer import decay_groups
+        from stabbench.strategies.groups import decay_groups
 
         return decay_groups(model, recipe.weight_decay)
 

@@ -45,8 +45,8 @@ class LayerwiseDecay(Strategy):
 
     def parameter_groups(self, model: torch.nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
         """Divide the default groups by depth."""
+        from stabbench.strategies.groups import decay_groups
         from stabbench.strategies.layers import depths_of
-        from stabbench.training.optimizer import decay_groups
 
         depths = depths_of(model)
         groups = []

@@ -50,8 +50,8 @@ class PretrainedDecay(Strategy):
         """Remember the weights."""
         if not self.lambda_:
             return
+        from stabbench.strategies.groups import decay_groups
         from stabbench.strategies.layers import encoder_of, pooler_of
-        from stabbench.training.optimizer import decay_groups
 
         encoder = set(encoder_of(model).parameters())
         pooler = pooler_of(model)

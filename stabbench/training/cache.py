@@ -8,7 +8,7 @@ from transformers import PreTrainedTokenizerBase
 
 from stabbench import tasks
 from stabbench.errors import StabbenchError
-from stabbench.planning import Request
+from stabbench.requests import Request
 from stabbench.training.batches import Tokens
 from stabbench.training.model import Pretrained
 

@@ -9,8 +9,7 @@ from pathlib import Path
 import torch
 
 from stabbench.errors import RecordError, RunError, StabbenchError
-from stabbench.executors.base import Outcome
-from stabbench.planning import Request
+from stabbench.requests import Outcome, Request
 from stabbench.runs import ErrorNote, Store
 from stabbench.training.cache import Cache
 from stabbench.training.loop import Progress, Trained, train

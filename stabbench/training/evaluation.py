@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from stabbench import metrics
 from stabbench.runs import Evaluation
 from stabbench.runs.record import finite
 from stabbench.spec import Precision
-from stabbench.tasks import metrics
 from stabbench.training.batches import Tokens
 from stabbench.training.environment import precision
 

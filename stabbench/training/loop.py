@@ -12,12 +12,12 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
+from stabbench import metrics
 from stabbench.errors import RunError, StabbenchError
-from stabbench.planning import Request
+from stabbench.requests import Request
 from stabbench.runs import Arrays, RunRecord, Score
 from stabbench.strategies import Step, Strategy
 from stabbench.strategies.catalog import parse_strategy, source_digest
-from stabbench.tasks import metrics
 from stabbench.training import environment, streams
 from stabbench.training.batches import evaluation_points
 from stabbench.training.cache import Cache

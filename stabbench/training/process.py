@@ -23,7 +23,7 @@ from typing import Any
 import torch
 
 from stabbench.errors import StabbenchError
-from stabbench.planning import Request
+from stabbench.requests import Request
 from stabbench.runs import Store
 from stabbench.training.cache import Cache
 from stabbench.training.compute import compute

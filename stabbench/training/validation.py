@@ -1,8 +1,7 @@
-"""``stabbench validate``: is a strategy sound? Short runs on the mini world, before a GPU is spent on it."""
+"""Is a strategy sound? Short runs on the mini world, before a GPU is spent on it."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from stabbench.errors import StabbenchError
-from stabbench.planning import PlanOptions, Request, plan_group
+from stabbench.planning import PlanOptions, plan_group
+from stabbench.requests import Request
 from stabbench.strategies import Step
 from stabbench.strategies.catalog import parse_strategy
 from stabbench.strategies.mixout import silence_dropout
@@ -176,15 +176,3 @@ def report(checks: Iterator[Check], write: Callable[[str], object] = print) -> i
         if check.problem is not None:
             write(f"        {check.problem}")
     return 1 if failed else 0
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
-    parser.add_argument("strategy", help="NAME[:k=v,...] or path.py[:Name]")
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Check a strategy and print what was found."""
-    torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    return report(Validator(arguments.strategy).checks())

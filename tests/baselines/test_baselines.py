@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stabbench import cli
-from stabbench.analysis import Runs
-from stabbench.baselines import baseline_path, counterpart, read_baseline, write_baseline
 from stabbench.errors import RecordError, StabbenchError, UnknownNameError
 from stabbench.leaderboard.published import read_published
 from stabbench.runs import RunRecord, Score, Store
+from stabbench.samples.baselines import baseline_path, counterpart, read_baseline, write_baseline
+from stabbench.samples.reader import Runs
+from stabbench.samples.stability import Stability
 from stabbench.spec import Seeds
-from stabbench.stability import Stability
 from tests.stability.records import MAJORITY, SHAKY, STEADY, N, record, records
 
 ROOT = Path(__file__).parents[2]
@@ -103,7 +103,7 @@ def test_truncated_and_foreign_files_are_refused(tmp_path: Path, change: Any, me
 
 
 def test_a_forged_specification_is_refused_even_with_a_right_checksum(tmp_path: Path) -> None:
-    from stabbench import baselines
+    from stabbench.samples import baselines
 
     path = tmp_path / "x.jsonl"
     write_baseline(path, groups(records(STEADY[:4])))

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 import stabbench
 from stabbench import cli, statistics
 from stabbench.errors import DataError, StoreError
-from stabbench.imports import import_scores, read_scores
 from stabbench.runs import Store
-from stabbench.stability import Stability
+from stabbench.samples.imports import import_scores, read_scores
+from stabbench.samples.stability import Stability
 from stabbench.statistics import Outcome, Sample
 
 ROW = {

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from stabbench.cli import main
-from stabbench.commands.plan import duration
 from stabbench.runs import ErrorNote, Store
 from stabbench.strategies.catalog import parse_strategy
+from stabbench.text import duration
 from tests.runs.test_store import make_record
 
 

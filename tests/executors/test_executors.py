@@ -119,7 +119,7 @@ SUPERVISOR = """
 import sys
 from pathlib import Path
 from stabbench.executors.process import ProcessExecutor
-from stabbench.planning import Request
+from stabbench.requests import Request
 executor = ProcessExecutor(Path(sys.argv[1]))
 executor._ensure()
 print(executor._process.pid, flush=True)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from stabbench.leaderboard.board import Board, build
-from stabbench.leaderboard.runs import Collection, collect
+from stabbench.samples.collection import Collection, collect
 from tests.leaderboard.generate import HOSTILE, PUBLISHED, collection, runs
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from stabbench.leaderboard.published import Published
-from stabbench.leaderboard.runs import Collection, RunWithTraces, collect, thin
+from stabbench.metrics import constant_value
 from stabbench.runs import Evaluation, RunRecord, Score, Store
+from stabbench.samples.collection import Collection, RunWithTraces, collect, thin
 from stabbench.spec import ModelSpec, Recipe, RunSpec, Seeds, StrategySpec, TaskSpec
-from stabbench.tasks.metrics import constant_value
 
 N_DEV = 500
 COUNTS = {"mini-cola": (158, 342), "mini-rte": (243, 257), "mini-mrpc": (160, 340)}

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from stabbench.errors import RecordError
-from stabbench.leaderboard.archive import read_archive, write_archive
-from stabbench.leaderboard.runs import POINTS, Collection, Plan, RunWithTraces, collect, read_store, thin
 from stabbench.runs import ErrorNote, Store
+from stabbench.samples.archive import read_archive, write_archive
+from stabbench.samples.collection import POINTS, Collection, Plan, RunWithTraces, collect, read_store, thin
 from stabbench.spec import Seeds
 from tests.leaderboard.generate import fill, run, runs
 

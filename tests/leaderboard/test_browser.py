@@ -16,7 +16,7 @@ import pytest
 from stabbench.leaderboard import page
 from stabbench.leaderboard.board import Board, build
 from stabbench.leaderboard.published import Published
-from stabbench.leaderboard.runs import Collection, Plan, RunWithTraces, collect, thin
+from stabbench.samples.collection import Collection, Plan, RunWithTraces, collect, thin
 from tests.leaderboard.browser import chromium, missing, shape
 from tests.leaderboard.generate import run, runs
 

@@ -13,12 +13,12 @@ import pytest
 
 from stabbench.cli import main
 from stabbench.leaderboard import page
-from stabbench.leaderboard.archive import write_archive
 from stabbench.leaderboard.board import Board, build
 from stabbench.leaderboard.output import PAGE, differences, write
 from stabbench.leaderboard.pictures import pictures, slug
 from stabbench.leaderboard.plots import darkened, draw, mark
-from stabbench.leaderboard.runs import Collection
+from stabbench.samples.archive import write_archive
+from stabbench.samples.collection import Collection
 from tests.leaderboard.generate import HOSTILE, runs
 
 

@@ -7,10 +7,10 @@ import pytest
 
 from stabbench.cli import main
 from stabbench.leaderboard.diagnosis import Cause, diagnose, suggestions
-from stabbench.leaderboard.groups import RunGroup, group_runs
 from stabbench.leaderboard.report import bars, document, group_report, picture, run_report
-from stabbench.leaderboard.runs import Collection, Plan, RunWithTraces, collect, thin
 from stabbench.runs import Score, Store
+from stabbench.samples.collection import Collection, Plan, RunWithTraces, collect, thin
+from stabbench.samples.groups import RunGroup, group_runs
 from tests.leaderboard.generate import fill, run, runs
 
 

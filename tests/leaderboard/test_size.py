@@ -8,7 +8,7 @@ import pytest
 
 from stabbench.leaderboard import page
 from stabbench.leaderboard.board import build
-from stabbench.leaderboard.runs import Collection, RunWithTraces, collect
+from stabbench.samples.collection import Collection, RunWithTraces, collect
 from stabbench.spec import Seeds
 from tests.leaderboard.generate import runs
 

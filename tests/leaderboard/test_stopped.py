@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from stabbench.leaderboard.board import build
-from stabbench.leaderboard.runs import collect, read_store
 from stabbench.leaderboard.table import State
 from stabbench.runs import Store
+from stabbench.samples.collection import collect, read_store
 from tests.stability.records import STEADY, records
 
 

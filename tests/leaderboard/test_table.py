@@ -9,15 +9,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stabbench import statistics
-from stabbench.failed import is_failed
 from stabbench.leaderboard import page
 from stabbench.leaderboard.board import Board, build
 from stabbench.leaderboard.data import to_csv, to_json
 from stabbench.leaderboard.latex import render as latex
 from stabbench.leaderboard.markdown import render as markdown
 from stabbench.leaderboard.pictures import pictures
-from stabbench.leaderboard.runs import Collection, Plan, RunWithTraces, collect, thin
 from stabbench.leaderboard.table import Row, State
+from stabbench.samples.collection import Collection, Plan, RunWithTraces, collect, thin
+from stabbench.samples.failed import is_failed
 from tests.leaderboard.generate import collection, run, runs
 
 

@@ -8,13 +8,12 @@ import pytest
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from stabbench import tasks
-from stabbench.mini.corpus import written
+from stabbench import metrics, tasks
 from stabbench.mini.language import Dice
 from stabbench.mini.tasks import GENERATORS
 from stabbench.mini.tokenizer import vocabulary
-from stabbench.tasks import metrics
 from stabbench.tasks.loading import load
+from stabbench.workshop.corpus import written
 
 NAMES = sorted(GENERATORS)
 DIGESTS = {

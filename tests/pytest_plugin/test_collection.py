@@ -29,7 +29,7 @@ def test_collect_only_imports_nothing_heavy(project: Project) -> None:
 
 def test_importing_the_package_imports_no_torch() -> None:
     program = (
-        "import sys, stabbench, stabbench.cli, stabbench.planning, stabbench.stability, "
+        "import sys, stabbench, stabbench.cli, stabbench.planning, stabbench.samples.stability, "
         "stabbench.pytest_plugin, stabbench.leaderboard; print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

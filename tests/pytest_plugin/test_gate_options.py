@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from stabbench.analysis import load
-from stabbench.baselines import write_baseline
 from stabbench.runs import RunRecord, Score, Store
-from stabbench.stability import Stability
+from stabbench.samples.baselines import write_baseline
+from stabbench.samples.reader import load
+from stabbench.samples.stability import Stability
 from tests.pytest_plugin.conftest import Project
 
 N, MAJORITY = 30, 20

@@ -121,7 +121,8 @@ def test_against_brings_the_other_strategy(project: Project, trained: Path) -> N
 )
 def test_inconclusive(project: Project, trained: Path, how: str, code: int, outcome: str) -> None:
     gates = (
-        "from stabbench.stability import Verdict\nfrom stabbench.statistics import Evidence, Outcome\n\n"
+        "from stabbench.samples.stability import Verdict\n"
+        "from stabbench.statistics import Evidence, Outcome\n\n"
         "def test_it(stability):\n"
         "    unsure = Verdict(Evidence('failures', Outcome.INCONCLUSIVE, 'who knows', 'share'))\n"
         "    stability.verdicts.append(unsure)\n    assert unsure\n"

@@ -6,7 +6,8 @@ import torch
 from stabbench.errors import StabbenchError
 from stabbench.models.families import ALBERT, BERT, ROBERTA
 from stabbench.strategies.catalog import parse_strategy, resolve_recipe
-from stabbench.training.optimizer import Optimizer, decay_groups
+from stabbench.strategies.groups import decay_groups
+from stabbench.training.optimizer import Optimizer
 
 
 def recipe_of(text, model_recipe=BERT):

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stabbench import tasks
+from stabbench import metrics, tasks
 from stabbench.errors import DataError, StabbenchError
-from stabbench.tasks import Split, Task, metrics, subsample
+from stabbench.tasks import Split, Task, subsample
 from stabbench.tasks.base import FileSource
 
 

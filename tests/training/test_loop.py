@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from stabbench.errors import RunError, StabbenchError
-from stabbench.planning import Request
+from stabbench.requests import Request
 from stabbench.spec import Seeds
 from stabbench.training import model as models
 from stabbench.training.batches import evaluation_points
@@ -166,7 +166,7 @@ def test_invariant_8_a_nan_loss_is_a_failed_run_with_its_reason(toy, greedy: Pat
     assert "NaN or infinite at update 5 of 8" in record.reason
     assert record.last.value == record.constant
     assert len(record.evaluations) == 1  # the first epoch's, of three updates, was sound
-    from stabbench.stability import is_failed
+    from stabbench.samples.stability import is_failed
 
     assert is_failed(record)
 

@@ -14,7 +14,8 @@ from torch import nn
 
 from stabbench.errors import StabbenchError
 from stabbench.spec import Recipe
-from stabbench.training.optimizer import Optimizer, check_partition, decay_groups, learning_rate_factor
+from stabbench.strategies.groups import decay_groups
+from stabbench.training.optimizer import Optimizer, check_partition, learning_rate_factor
 
 STEPS = 500
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from stabbench import executors
 from stabbench.errors import StabbenchError
-from stabbench.planning import Request
+from stabbench.requests import Request
 from stabbench.runs import Store
 
 

@@ -17,9 +17,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from stabbench.errors import RecordError
-from stabbench.leaderboard.runs import Collection, Plan, RunWithTraces, Traces
 from stabbench.runs.record import read_record
 from stabbench.runs.store import write_atomic
+from stabbench.samples.collection import Collection, Plan, RunWithTraces, Traces
 from stabbench.spec import canonical_json, digest
 
 ARCHIVE_FORMAT = 1

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from stabbench.commands.leaderboard import add_sources, read_sources
 from stabbench.errors import StabbenchError, UnknownNameError
 from stabbench.leaderboard import report
-from stabbench.leaderboard.command import add_sources, read_sources
-from stabbench.leaderboard.groups import RunGroup, group_runs
-from stabbench.leaderboard.runs import RunWithTraces
 from stabbench.leaderboard.text import one_line
 from stabbench.runs.store import write_atomic
+from stabbench.samples.collection import RunWithTraces
+from stabbench.samples.groups import RunGroup, group_runs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stabbench import statistics
-from stabbench.comparison import NotComparable
 from stabbench.runs import Score
-from stabbench.stability import Incomplete, Stability
+from stabbench.samples.comparison import NotComparable
+from stabbench.samples.stability import Incomplete, Stability
 from stabbench.statistics import Outcome, Sample
 from tests.stability.records import MAJORITY, SHAKY, STEADY, N, record, records
 

@@ -7,10 +7,11 @@ import statistics
 from collections.abc import Iterable
 from pathlib import Path
 
-from stabbench.mini.search import TASKS
-from stabbench.planning import PlanOptions, Request, plan_group
+from stabbench.planning import PlanOptions, plan_group
+from stabbench.requests import Request
 from stabbench.runs import RunRecord, Store
 from stabbench.suite import Suite
+from stabbench.workshop.search import TASKS
 
 MODEL = "mini-bert"
 OTHER_TASK = {"mini-cola": "mini-rte", "mini-rte": "mini-mrpc", "mini-mrpc": "mini-rte"}
@@ -62,7 +63,7 @@ def table(records: Iterable[RunRecord]) -> str:
     """
     from tabulate import tabulate
 
-    from stabbench.analysis import Runs
+    from stabbench.samples.reader import Runs
 
     rows = []
     for group in Runs(tuple(records)).groups():
@@ -97,11 +98,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train what neither store nor archive has, then write archive, baseline and table."""
-    from stabbench.analysis import Runs
-    from stabbench.baselines import write_baseline
-    from stabbench.executors.pool import train_all
-    from stabbench.leaderboard.archive import read_archive, write_archive
-    from stabbench.leaderboard.runs import Collection, collect, read_store
+    from stabbench.samples.archive import read_archive, write_archive
+    from stabbench.samples.baselines import write_baseline
+    from stabbench.samples.collection import Collection, collect, read_store
+    from stabbench.samples.reader import Runs
+    from stabbench.workshop.pool import train_all
 
     planned, archive = requests(), arguments.out / "mini.jsonl.gz"
     keys = {request.spec.key for request in planned}

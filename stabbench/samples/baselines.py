@@ -16,13 +16,13 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
-from stabbench.analysis import Runs
 from stabbench.errors import RecordError, StabbenchError, UnknownNameError
 from stabbench.registry import suggest
 from stabbench.runs import RunRecord, Score
 from stabbench.runs.store import write_atomic
+from stabbench.samples.reader import Runs
+from stabbench.samples.stability import Stability
 from stabbench.spec import Frozen, RunSpec, Seeds, canonical_json
-from stabbench.stability import Stability
 
 FORMAT = 1
 FOLDER = Path("baselines")

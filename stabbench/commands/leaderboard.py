@@ -9,12 +9,12 @@ from pathlib import Path
 
 from stabbench.errors import StabbenchError
 from stabbench.leaderboard import data, latex, markdown
-from stabbench.leaderboard.archive import read_archive, write_archive
 from stabbench.leaderboard.board import build
 from stabbench.leaderboard.output import differences, write
 from stabbench.leaderboard.published import read_published
-from stabbench.leaderboard.runs import Collection, collect, read_store
 from stabbench.runs import Store
+from stabbench.samples.archive import read_archive, write_archive
+from stabbench.samples.collection import Collection, collect, read_store
 from stabbench.suite import parse_seeds
 
 FORMATS = {"markdown": markdown.render, "csv": data.to_csv, "json": data.to_json, "latex": latex.render}

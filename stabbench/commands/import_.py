@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from stabbench.imports import import_scores
 from stabbench.runs import Store
+from stabbench.samples.imports import import_scores
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

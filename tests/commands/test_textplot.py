@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stabbench.textplot import BLOCKS, strips
+from stabbench.commands.textplot import BLOCKS, strips
 
 SCORES = st.lists(st.floats(0, 1), min_size=1, max_size=30)
 

@@ -7,17 +7,17 @@ import json
 from pathlib import Path
 from typing import Any
 
-from stabbench.baselines import read_baseline
 from stabbench.errors import DataError
 from stabbench.leaderboard.board import build
 from stabbench.leaderboard.markdown import embedded
 from stabbench.leaderboard.pictures import Picture, pictures
-from stabbench.leaderboard.runs import Collection, RunWithTraces, Traces, collect
 from stabbench.mini import checkpoint_path
-from stabbench.mini.calibration import MODEL, table
-from stabbench.mini.search import TASKS, cells, chosen_rate, edge_line
-from stabbench.mini.search import table as grid_table
 from stabbench.runs import RunRecord
+from stabbench.samples.baselines import read_baseline
+from stabbench.samples.collection import Collection, RunWithTraces, Traces, collect
+from stabbench.workshop.calibration import MODEL, table
+from stabbench.workshop.search import TASKS, cells, chosen_rate, edge_line
+from stabbench.workshop.search import table as grid_table
 
 
 def card(
@@ -70,8 +70,7 @@ def grid_pictures(records: list[RunRecord]) -> list[Picture]:
 def _tasks() -> str:
     import numpy as np
 
-    from stabbench import tasks
-    from stabbench.tasks import metrics
+    from stabbench import metrics, tasks
     from stabbench.tasks.loading import load
 
     shapes = {"mini-cola": "CoLA", "mini-rte": "RTE", "mini-mrpc": "MRPC"}
@@ -93,7 +92,7 @@ def read_parts(
     Raises:
         RecordError: when an archive, or the second encoder's baseline, is missing or damaged.
     """
-    from stabbench.leaderboard.archive import read_archive
+    from stabbench.samples.archive import read_archive
 
     def records(name: str) -> list[RunRecord]:
         return [run.record for run in read_archive(baselines / name).runs]

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from stabbench import models
-from stabbench.failed import is_failed
 from stabbench.planning import PlanOptions, plan_group
+from stabbench.samples.failed import is_failed
 from stabbench.suite import Suite
 from stabbench.training.cache import Cache
 from stabbench.training.loop import Trained, train
@@ -88,8 +88,8 @@ def test_the_encoder_loads_with_plain_transformers() -> None:
 def test_the_default_learning_rate_is_what_the_search_found() -> None:
     from pathlib import Path
 
-    from stabbench.leaderboard.archive import read_archive
-    from stabbench.mini.search import cells, chosen_rate
+    from stabbench.samples.archive import read_archive
+    from stabbench.workshop.search import cells, chosen_rate
 
     archive = Path(__file__).parents[2] / "baselines" / "mini-grid.jsonl.gz"
     grid = cells(run.record for run in read_archive(archive).runs)

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from stabbench import executors
 from stabbench.errors import RunError
-from stabbench.planning import Request
+from stabbench.requests import Request
 from stabbench.runs import ErrorNote, Store
 
 BUSY_SECONDS = 1.0

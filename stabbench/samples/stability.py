@@ -10,11 +10,11 @@ from typing import Literal
 import numpy as np
 
 from stabbench import statistics
-from stabbench.comparison import check_comparable, differences, listed
 from stabbench.errors import StabbenchError
-from stabbench.failed import is_collapsed, is_failed, judged_score
-from stabbench.gates import Verdict, collapse_gate, is_certain_to_fail, stopped_failures
 from stabbench.runs import Checkpoint, ErrorNote, RunRecord
+from stabbench.samples.comparison import check_comparable, differences, listed
+from stabbench.samples.failed import is_collapsed, is_failed, judged_score
+from stabbench.samples.verdict import Verdict, collapse_gate, is_certain_to_fail, stopped_failures
 from stabbench.statistics import Evidence, Outcome, Sample
 
 __all__ = ["Incomplete", "Stability", "Verdict", "is_failed"]
@@ -257,7 +257,7 @@ class Stability:
         names what differs.
 
         Args:
-            baseline: the stored sample, of 25 runs or more (``stabbench.baselines``).
+            baseline: the stored sample, of 25 runs or more (``stabbench.samples.baselines``).
             drop: a drop of the mean that would be acceptable, in the units of the scores; default: the
                 baseline's standard deviation.
             alpha: level of a false FAIL.

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stabbench.mini.corpus import Batch
 from stabbench.mini.tokenizer import LONGEST_INPUT, vocabulary
+from stabbench.workshop.corpus import Batch
 
 LOSSES = ("masked", "replaced", "restated")
 """Names of the losses, in the order of :func:`losses`."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from stabbench.errors import RunError
-from stabbench.executors.pool import train_all
 from stabbench.runs import Store
+from stabbench.workshop.pool import train_all
 
 BROKEN = """
 from dataclasses import dataclass

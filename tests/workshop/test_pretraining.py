@@ -9,11 +9,11 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModel
 
-from stabbench.mini import pretraining
-from stabbench.mini.corpus import Batches
-from stabbench.mini.export import export
-from stabbench.mini.network import Network, PretrainingRecipe
-from stabbench.mini.pretraining import pretrain
+from stabbench.workshop import pretraining
+from stabbench.workshop.corpus import Batches
+from stabbench.workshop.export import export
+from stabbench.workshop.network import Network, PretrainingRecipe
+from stabbench.workshop.pretraining import pretrain
 
 SMALL = PretrainingRecipe(layers=2, hidden=16, pairs=400, batch=8, warmup_steps=4)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from safetensors.torch import save_file
 from torch import Tensor
 
-from stabbench.mini.network import Network, PretrainingRecipe
 from stabbench.mini.tokenizer import LONGEST_INPUT, save_tokenizer, vocabulary
+from stabbench.workshop.network import Network, PretrainingRecipe
 
 
 def export(network: Network, recipe: PretrainingRecipe, folder: Path) -> None:

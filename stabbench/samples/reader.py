@@ -14,7 +14,7 @@ from stabbench.spec import Seeds
 if TYPE_CHECKING:
     import pandas as pd
 
-    from stabbench.stability import Stability
+    from stabbench.samples.stability import Stability
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Runs:
         grid was stopped early: then it is incomplete and only ``few_failures`` may judge it. Same-seed
         replicates, and runs whose random streams have seeds of their own, are not part of a plain sample.
         """
-        from stabbench.stability import Stability
+        from stabbench.samples.stability import Stability
 
         found: dict[str, list[RunRecord]] = {}
         for record in self.records:
@@ -85,7 +85,7 @@ def _order(record: RunRecord) -> tuple[Any, ...]:
 
 
 def _row(record: RunRecord) -> Mapping[str, Any]:
-    from stabbench.failed import is_failed  # SciPy takes a second to import
+    from stabbench.samples.failed import is_failed  # SciPy takes a second to import
 
     row = {
         "key": record.key,

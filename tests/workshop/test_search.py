@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stabbench.mini.search import Cell, chosen_rate, edge_line, edges, table
+from stabbench.workshop.search import Cell, chosen_rate, edge_line, edges, table
 
 
 def cell(task: str, rate: float, without: int, corrected: int) -> Cell:

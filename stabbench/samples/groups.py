@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from stabbench.failed import is_failed
-from stabbench.leaderboard.runs import Collection, Plan, RunWithTraces
 from stabbench.runs import RunRecord
+from stabbench.samples.collection import Collection, Plan, RunWithTraces
+from stabbench.samples.failed import is_failed
+from stabbench.samples.stability import Stability
 from stabbench.spec import digest
-from stabbench.stability import Stability
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stabbench.planning import PlanOptions, Request, plan_group
+from stabbench.planning import PlanOptions, plan_group
+from stabbench.requests import Request
 from stabbench.runs import RunRecord, Store
 from stabbench.suite import Suite
 
@@ -49,7 +50,7 @@ class Cell:
 
 def cells(records: Iterable[RunRecord]) -> list[Cell]:
     """Count the failed runs of a grid, by task and learning rate."""
-    from stabbench.failed import is_failed
+    from stabbench.samples.failed import is_failed
 
     counts: dict[tuple[str, float], dict[bool, list[bool]]] = {}
     for record in records:
@@ -136,9 +137,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train what the grid lacks, print it, and name the learning rate."""
-    from stabbench.executors.pool import train_all
-    from stabbench.leaderboard.archive import read_archive, write_archive
-    from stabbench.leaderboard.runs import Collection, RunWithTraces, Traces, collect
+    from stabbench.samples.archive import read_archive, write_archive
+    from stabbench.samples.collection import Collection, RunWithTraces, Traces, collect
+    from stabbench.workshop.pool import train_all
 
     requests: list[Request] = []
     for rate in RATES:

@@ -28,9 +28,9 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from stabbench.errors import StabbenchError
-from stabbench.mini.corpus import Batches
-from stabbench.mini.export import export
-from stabbench.mini.network import LOSSES, Network, PretrainingRecipe, losses
+from stabbench.workshop.corpus import Batches
+from stabbench.workshop.export import export
+from stabbench.workshop.network import LOSSES, Network, PretrainingRecipe, losses
 
 STEPS = 34_000
 """Steps of the shipped encoder."""

@@ -1,0 +1,85 @@
+"""Run items: one run each, taken from the store or computed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stabbench.errors import RunError, StabbenchError
+from stabbench.pytest_plugin.refs import GroupRef
+from stabbench.pytest_plugin.session import session_of
+
+
+class RunItem(pytest.Item):
+    """One run. It passes when the run has a record: a failed run is data, an errored one an error."""
+
+    def __init__(self, *, ref: GroupRef, seed: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.ref = ref
+        self.seed = seed
+        self.add_marker("stab_run")
+
+    def runtest(self) -> None:
+        """Take the run from the store or compute it."""
+        run_item(self)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """Show an error of ours as its message, without a traceback."""
+        if isinstance(excinfo.value, StabbenchError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, None, str]:
+        """Return where the item comes from, for reports."""
+        return self.path, None, self.name
+
+
+def run_item(item: RunItem) -> None:
+    """Settle the run of an item and note what came of it for the summary.
+
+    Raises:
+        RunError: when the run errored.
+        StabbenchError: when it is not in the store and nothing may be trained.
+    """
+    session = session_of(item.config)
+    group = session.group(item.ref)
+    request = next(r for r in group.requests if r.spec.seed == item.seed)
+    was_there = session.record(request) is not None
+    session.pull(item.ref, [request])
+    record, key = session.record(request), request.spec.key
+    summary = {
+        "strategy": group.strategy,
+        "task": item.ref.task,
+        "model": request.spec.model.name,
+        "group": request.spec.group,
+        "seed": item.seed,
+        "computed": not was_there,
+        "problem": session.problems.get(key),
+    }
+    if record is not None:
+        from stabbench.samples.stability import is_failed
+
+        score = record.last if session.settings.checkpoint == "last" else record.best
+        summary |= {"score": score.value, "failed": is_failed(record, session.settings.checkpoint)}
+    item.user_properties.append(("stabbench_run", json.dumps(summary)))
+    if record is not None:
+        return
+    note = session.error(request)
+    if note is None and session.is_stopped(item.ref):
+        pytest.skip(f"not run: {group.strategy} on {item.ref.task} is certain to have too many failures")
+    if note is None:
+        raise StabbenchError(
+            f"seed {item.seed} of {group.strategy} on {item.ref.task} is not in the store, and "
+            "--stab-replay trains nothing.",
+            "leave --stab-replay away, or name the store that has it with --stab-store.",
+        )
+    cause, _, action = note.message.partition("\n  -> ")
+    tail = "".join(f"\n  | {line}" for line in note.log.splitlines()[-12:])
+    raise RunError(
+        f"seed {item.seed} errored ({note.kind}): {cause}{tail}",
+        (action or "mend the cause and run the same command again: finished runs are kept.")
+        + f"\n     full log: stabbench show {key} --store {session.store.root}",
+    )

@@ -1,0 +1,61 @@
+"""What an executor is asked, and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from stabbench.runs import ErrorNote
+from stabbench.spec import Frozen, RunSpec
+from stabbench.tasks import Task
+
+
+class Request(Frozen):
+    """A run to compute: its specification, and where this machine finds what it names.
+
+    Attributes:
+        spec: what to compute; its key names the result.
+        task: the task, by value, so that the trainer needs no registry.
+        data_dir: local folder with the task's files, if not from the hub.
+        model: local path or hub id that the spec's model stands for.
+        strategy: the strategy as typed, ``name:k=v`` or ``path.py:Name``.
+        start: the intermediate run that this one starts from.
+        save_model: whether the trained weights are kept in the store.
+    """
+
+    spec: RunSpec
+    task: Task
+    data_dir: str | None = None
+    model: str
+    strategy: str
+    start: Request | None = None
+    save_model: bool = False
+
+
+@dataclass(frozen=True)
+class Group:
+    """One sample: a task, a model and a strategy, over seeds."""
+
+    task: str
+    model: str
+    strategy: str
+    requests: tuple[Request, ...] = field(repr=False)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The planned seeds, in the order in which they run."""
+        return tuple(request.spec.seed for request in self.requests)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of asking for a run.
+
+    Attributes:
+        kind: ``done``: computed now; ``cached``: it was in the store; ``busy``: another process
+            computes it now; ``errored``: it ended without a record.
+        note: why it errored.
+    """
+
+    kind: Literal["done", "cached", "busy", "errored"]
+    note: ErrorNote | None = None

@@ -1,0 +1,1 @@
+"""Between store and verdict: the one reader, groups, baselines, archives, gates, comparisons."""

@@ -1,0 +1,1 @@
+"""What made the mini world: pre-training, search, calibration, card. Nothing else needs it."""
