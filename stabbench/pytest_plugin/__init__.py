@@ -17,7 +17,6 @@ from stabbench.pytest_plugin.progress import Progress
 from stabbench.pytest_plugin.refs import RUN_MARK, SETTINGS, GroupRef
 from stabbench.pytest_plugin.session import SESSION, PullSession, session_of
 from stabbench.pytest_plugin.summary import Summary, gate_properties
-from stabbench.statistics.evidence import Outcome
 from stabbench.suite import Suite
 
 if TYPE_CHECKING:
@@ -125,6 +124,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     """Hold a gate to its verdicts: none but PASS may stay unasserted; INCONCLUSIVE is as the session says."""
     if "stab_gate" not in pyfuncitem.keywords:
         return (yield)
+    from stabbench.statistics.evidence import Outcome  # with SciPy: not before a gate runs
 
     stability = cast("Stability", pyfuncitem.funcargs["stability"])
     try:

@@ -13,7 +13,6 @@ from tabulate import tabulate
 
 from stabbench.pytest_plugin.github import append_summary
 from stabbench.pytest_plugin.options import Settings
-from stabbench.statistics.evidence import Outcome, overall
 
 if TYPE_CHECKING:
     from stabbench.samples.stability import Stability
@@ -135,6 +134,8 @@ class Summary:
         """Return the cells of a group, from its gates, or from its runs where no gate ran."""
         gate = self.rows.get(group)
         if gate is not None:
+            from stabbench.statistics.evidence import Outcome, overall  # with SciPy
+
             outcomes = [Outcome(outcome) for outcome, _ in self.verdicts[group]]
             verdict = str(overall(outcomes)) if outcomes else "no gate"
             counts = (gate["finished"], gate["planned"], gate["failed"])

@@ -19,7 +19,7 @@ from stabbench.samples.baselines import baseline_path, counterpart, read_baselin
 from stabbench.samples.reader import Runs
 from stabbench.samples.stability import Stability
 from stabbench.spec import Seeds
-from tests.stability.records import MAJORITY, SHAKY, STEADY, N, record, records
+from tests.samples.records import MAJORITY, SHAKY, STEADY, N, record, records
 
 ROOT = Path(__file__).parents[2]
 

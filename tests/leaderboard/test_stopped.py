@@ -8,7 +8,7 @@ from stabbench.leaderboard.board import build
 from stabbench.leaderboard.table import State
 from stabbench.runs import Store
 from stabbench.samples.collection import collect, read_store
-from tests.stability.records import STEADY, records
+from tests.samples.records import STEADY, records
 
 
 def test_a_stopped_grid_is_not_ranked_until_it_is_completed(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from stabbench.runs import Score
 from stabbench.samples.comparison import NotComparable
 from stabbench.samples.stability import Incomplete, Stability
 from stabbench.statistics import Outcome, Sample
-from tests.stability.records import MAJORITY, SHAKY, STEADY, N, record, records
+from tests.samples.records import MAJORITY, SHAKY, STEADY, N, record, records
 
 
 def sample(corrects: list[int | None], **changes: Any) -> Stability:

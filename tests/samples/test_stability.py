@@ -12,7 +12,7 @@ from stabbench.errors import StabbenchError
 from stabbench.runs import ErrorNote, RunRecord, Score
 from stabbench.samples.failed import is_collapsed, is_failed, judged_score
 from stabbench.samples.stability import Incomplete, Stability
-from tests.stability.records import MAJORITY, STEADY, N, record, records
+from tests.samples.records import MAJORITY, STEADY, N, record, records
 
 corrects = st.lists(st.one_of(st.none(), st.integers(0, N)), min_size=2, max_size=40)
 

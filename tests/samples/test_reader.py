@@ -8,7 +8,7 @@ from pathlib import Path
 
 import stabbench
 from stabbench.runs import Store
-from tests.stability.records import STEADY, N, record, records
+from tests.samples.records import STEADY, N, record, records
 
 
 def test_one_row_a_run_with_recipe_and_environment(tmp_path: Path) -> None:
