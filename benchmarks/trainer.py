@@ -132,7 +132,7 @@ def measure_trainer(arguments: argparse.Namespace) -> float:
     from stabbench.training.cache import Cache
 
     request = request_of(arguments)
-    recipe, cache = request.spec.recipe, Cache()
+    recipe, cache = request.spec.work.recipe, Cache()
     pretrained = cache.pretrained(request)
     tokens, _ = cache.tokens(request, pretrained.tokenizer)
     from transformers import AutoModelForSequenceClassification
@@ -142,7 +142,7 @@ def measure_trainer(arguments: argparse.Namespace) -> float:
     rows: list[int] = []
     total = WARM_UP + arguments.steps
     while len(rows) < total * recipe.batch_size:
-        epoch = streams.epoch_order(request.spec.task.n_train, order).tolist()
+        epoch = streams.epoch_order(request.spec.work.task.n_train, order).tolist()
         rows += epoch[: len(epoch) // recipe.batch_size * recipe.batch_size]
     length = tokens.lengths.tolist()
     dataset = [

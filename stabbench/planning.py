@@ -18,7 +18,7 @@ from stabbench import models, tasks
 from stabbench.errors import StabbenchError, UnknownNameError
 from stabbench.registry import suggest
 from stabbench.requests import Group, Request
-from stabbench.spec import ModelSpec, Recipe, RunSpec, Seeds, StrategySpec, TaskSpec
+from stabbench.spec import FineTuning, ModelSpec, Recipe, RunSpec, Seeds, StrategySpec, TaskSpec
 from stabbench.strategies.catalog import (
     label_of,
     parameters_of,
@@ -60,7 +60,7 @@ def plan_group(suite: Suite, task: str, model: str, strategy: str, options: Plan
     seeds = parse_seeds(options.seeds if options.seeds is not None else suite.seeds)
     first = _request(suite, task, model, strategy, options)
     requests = tuple(_with_seed(first, seed) for seed in _share(seeds, options.shard))
-    return Group(task, model, first.spec.strategy.label, requests)
+    return Group(task, model, first.work.strategy.label, requests)
 
 
 def _share(seeds: tuple[int, ...], shard: tuple[int, int] | None) -> tuple[int, ...]:
@@ -98,7 +98,7 @@ def _request(
         start = _intermediate(
             suite, model_name, intermediate.task, intermediate.epochs, intermediate.strategy, options
         )
-    spec = RunSpec(
+    work = FineTuning(
         task=TaskSpec(
             name=task.name,
             metric=task.metric,
@@ -118,11 +118,10 @@ def _request(
             source=source_digest(strategy),
         ),
         recipe=recipe,
-        seeds=Seeds.all(0),
         start=start.spec if start else None,
     )
     return Request(
-        spec=spec,
+        spec=RunSpec(work=work, seeds=Seeds.all(0)),
         task=task,
         data_dir=str(options.data_dir) if options.data_dir else None,
         model=model.location,

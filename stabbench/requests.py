@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from stabbench.runs import ErrorNote
-from stabbench.spec import Frozen, RunSpec
+from stabbench.spec import FineTuning, Frozen, RunSpec
 from stabbench.tasks import Task
 
 
@@ -30,6 +30,11 @@ class Request(Frozen):
     strategy: str
     start: Request | None = None
     save_model: bool = False
+
+    @property
+    def work(self) -> FineTuning:
+        """What the run does."""
+        return self.spec.fine_tuning
 
 
 @dataclass(frozen=True)

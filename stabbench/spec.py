@@ -5,12 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from typing import Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 FORMAT_VERSION = 1
-"""Version of the layout of specifications and records."""
+"""Version of a specification's layout; it is part of every key, so it rises only when old keys must end.
+
+Fields that are added later do not raise it (see ``Stored``); ``docs/formats.md`` has the policy.
+"""
 
 TRAINER_VERSION = 1
 """Raised whenever the trainer computes something else for the same specification."""
@@ -34,7 +44,31 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Recipe(Frozen):
+class Stored(Frozen):
+    """Base of what is kept under a key: a field that is added later must not change the keys of old runs.
+
+    A field that is not among ``always`` is written only where it differs from its default, so a text that
+    was stored before the field existed and one that is written today have the same digest. The default of
+    such a field is its neutral value, for ever.
+
+    Attributes:
+        always: fields that are written whatever their value: those of the first format.
+    """
+
+    always: ClassVar[frozenset[str]] = frozenset()
+
+    @model_serializer(mode="wrap")
+    def _without_neutral(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        data: dict[str, Any] = handler(self)
+        for name, field in type(self).model_fields.items():
+            if name in data and name not in self.always and not field.is_required():
+                neutral = field.get_default(call_default_factory=True)
+                if getattr(self, name) == neutral:
+                    del data[name]
+        return data
+
+
+class Recipe(Stored):
     """Every hyperparameter of one fine-tuning run.
 
     The defaults are those of BERT-large in Mosbach et al. (2021), Table 3, as coded by the authors,
@@ -67,6 +101,30 @@ class Recipe(Frozen):
             the epoch's end.
         precision: ``fp32`` (IEEE), ``tf32`` (fp32 with TF32 matrix products) or ``bf16`` (autocast).
     """
+
+    always: ClassVar[frozenset[str]] = frozenset(
+        {
+            "learning_rate",
+            "epochs",
+            "steps",
+            "batch_size",
+            "warmup_ratio",
+            "beta1",
+            "beta2",
+            "epsilon",
+            "epsilon_placement",
+            "bias_correction",
+            "weight_decay",
+            "clip_norm",
+            "clipping",
+            "max_length",
+            "hidden_dropout",
+            "attention_dropout",
+            "classifier_dropout",
+            "evaluations_per_epoch",
+            "precision",
+        }
+    )
 
     learning_rate: float = Field(default=2e-5, gt=0)
     epochs: int = Field(default=3, ge=1)
@@ -128,8 +186,10 @@ def stream_seed(seed: int, stream: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{stream}:{seed}".encode()).digest()[:8], "big") >> 1
 
 
-class TaskSpec(Frozen):
+class TaskSpec(Stored):
     """The data of a run: which task, which rows, and the fingerprint of exactly these rows."""
+
+    always: ClassVar[frozenset[str]] = frozenset({"train_size", "stratified", "sample_seed"})
 
     name: str
     metric: str
@@ -142,14 +202,14 @@ class TaskSpec(Frozen):
     fingerprint: str
 
 
-class ModelSpec(Frozen):
+class ModelSpec(Stored):
     """The pretrained encoder: its name and the revision or digest of its files."""
 
     name: str
     revision: str
 
 
-class StrategySpec(Frozen):
+class StrategySpec(Stored):
     """The strategy: its name, all its parameters, and the digest of its normalised source.
 
     Attributes:
@@ -157,29 +217,130 @@ class StrategySpec(Frozen):
             recipe values that the session overrides, as in ``mixout:p=0.7@learning_rate=3e-05``.
     """
 
+    always: ClassVar[frozenset[str]] = frozenset({"parameters"})
+
     name: str
     label: str
     parameters: dict[str, str | int | float | bool | None] = Field(default_factory=dict)
     source: str
 
 
-class RunSpec(Frozen):
-    """One run, completely: what the trainer computes depends on this and on the named environment only.
+class Names(Frozen):
+    """What every run has, whatever it does: what it is called, and what is scored on how many rows."""
+
+    task: str
+    model: str
+    strategy: str
+    metric: str
+    n_dev: int
+
+
+class FineTuning(Stored):
+    """A pretrained model, fine-tuned on a task with a strategy: what our own trainer computes.
 
     Attributes:
+        trainer: version of the trainer, see ``TRAINER_VERSION``.
         start: the run whose encoder this one starts from (intermediate training), else ``None``.
-        replicate: number of a same-seed repeat, to tell nondeterminism from seed variance.
     """
 
-    format: int = FORMAT_VERSION
+    always: ClassVar[frozenset[str]] = frozenset({"trainer", "start"})
+
+    kind: Literal["fine-tuning"] = "fine-tuning"
     trainer: int = TRAINER_VERSION
     task: TaskSpec
     model: ModelSpec
     strategy: StrategySpec
     recipe: Recipe
-    seeds: Seeds
     start: RunSpec | None = None
+
+    @property
+    def names(self) -> Names:
+        """What the run is called."""
+        return Names(
+            task=self.task.name,
+            model=self.model.name,
+            strategy=self.strategy.label,
+            metric=self.task.metric,
+            n_dev=self.task.n_dev,
+        )
+
+    @property
+    def total_updates(self) -> int:
+        """Number of updates of the whole run."""
+        return self.recipe.total_updates(self.task.n_train)
+
+    @model_validator(mode="after")
+    def _warmup_leaves_room(self) -> Self:
+        if self.recipe.warmup_updates(self.task.n_train) >= self.total_updates:
+            raise ValueError("the warm-up is as long as the run")
+        return self
+
+
+class Command(Stored):
+    """Somebody's own training script, started with a seed.
+
+    Attributes:
+        names: what readers see; the ``strategy`` is the label of the script's variant.
+        template: the command with its placeholders ({seed}, {out}, {args}, {gpu_count}).
+        arguments: what stands for {args}.
+        inputs: digest of every file and folder that the result depends on, by its name in the suite.
+        environment: the variables that are declared to matter.
+    """
+
+    always: ClassVar[frozenset[str]] = frozenset({"kind"})
+
+    kind: Literal["command"] = "command"
+    names: Names
+    template: str
+    arguments: str = ""
+    inputs: dict[str, str] = Field(default_factory=dict)
+    environment: dict[str, str] = Field(default_factory=dict)
+
+
+class RunSpec(Stored):
+    """One run, completely: what comes of it depends on this and on the named environment only.
+
+    The fields of a ``FineTuning`` stand beside ``seeds`` in the JSON text, as in the first format; any other
+    work stands under ``work``.
+
+    Attributes:
+        work: what is to be done with the seeds.
+        replicate: number of a same-seed repeat, to tell nondeterminism from seed variance.
+    """
+
+    always: ClassVar[frozenset[str]] = frozenset({"format", "replicate"})
+
+    format: int = FORMAT_VERSION
+    work: Annotated[FineTuning | Command, Field(discriminator="kind")]
+    seeds: Seeds
     replicate: int = Field(default=0, ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_work(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or "work" in data:
+            return data
+        own = {name: value for name, value in data.items() if name in cls.model_fields}
+        rest = {name: value for name, value in data.items() if name not in cls.model_fields}
+        return {**own, "work": {"kind": "fine-tuning", **rest}}
+
+    @model_serializer(mode="wrap")
+    def _flat(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        data = self._without_neutral(handler)
+        if isinstance(self.work, Command) or "work" not in data:  # pydantic asks twice for a nested one
+            return data
+        return {**data.pop("work"), **data}
+
+    @property
+    def fine_tuning(self) -> FineTuning:
+        """The work of a run of our own trainer.
+
+        Raises:
+            TypeError: when the run is something else.
+        """
+        if not isinstance(self.work, FineTuning):
+            raise TypeError(f"a run of kind {self.work.kind} is no fine-tuning")
+        return self.work
 
     @property
     def key(self) -> str:
@@ -196,13 +357,7 @@ class RunSpec(Frozen):
         """The plain seed; the head's where the streams differ."""
         return self.seeds.head
 
-    @property
-    def total_updates(self) -> int:
-        """Number of updates of the whole run."""
-        return self.recipe.total_updates(self.task.n_train)
-
-    @model_validator(mode="after")
-    def _warmup_leaves_room(self) -> Self:
-        if self.recipe.warmup_updates(self.task.n_train) >= self.total_updates:
-            raise ValueError("the warm-up is as long as the run")
-        return self
+    def change(self, **changes: Any) -> RunSpec:
+        """Return a validated copy with fields of the run or of its work changed."""
+        own = {name: changes.pop(name, getattr(self, name)) for name in ("format", "seeds", "replicate")}
+        return RunSpec(**own, work=self.work.model_copy(update=changes))

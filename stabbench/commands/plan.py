@@ -11,7 +11,6 @@ from stabbench.errors import RecordError, StabbenchError
 from stabbench.planning import PlanOptions, parse_overrides, plan_group
 from stabbench.requests import Request
 from stabbench.runs import Store
-from stabbench.spec import Recipe
 from stabbench.suite import find_suites
 from stabbench.text import DAY, duration
 
@@ -66,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     written = 0
     for group in groups:
         missing = [request for request in group.requests if not _is_there(store, request)]
-        steps = group.requests[0].spec.total_updates
+        steps = group.requests[0].work.total_updates
         line = (
             f"{group.strategy} / {group.task} / {group.model}: {len(group.requests)} runs of {steps} steps, "
             f"{len(group.requests) - len(missing)} in the store, {len(missing) * steps} steps to train"
@@ -111,12 +110,12 @@ def estimate_seconds(request: Request) -> float:
     Raises:
         StabbenchError: when even these steps fail.
     """
-    spec = request.spec
+    spec, work = request.spec, request.work
+    recipe = work.recipe
     with tempfile.TemporaryDirectory() as folder, executors.create("process", Path(folder)) as executor:
         timed: list[float] = []
         for steps in (1, 1, 4):  # the first loads and warms up
-            recipe = Recipe.model_validate({**spec.recipe.model_dump(), "steps": steps})
-            short = spec.model_copy(update={"recipe": recipe, "replicate": len(timed), "start": None})
+            short = spec.change(recipe=recipe.change(steps=steps), replicate=len(timed), start=None)
             outcome = executor.run(request.model_copy(update={"spec": short, "start": None}))
             if outcome.note is not None:
                 raise StabbenchError(
@@ -128,5 +127,5 @@ def estimate_seconds(request: Request) -> float:
             timed.append(record.seconds)
     step = max(0.0, timed[2] - timed[1]) / 3
     evaluation = max(0.0, timed[1] - step)
-    epochs = -(-spec.total_updates // spec.recipe.updates_per_epoch(spec.task.n_train))
-    return spec.total_updates * step + epochs * spec.recipe.evaluations_per_epoch * evaluation
+    epochs = -(-work.total_updates // recipe.updates_per_epoch(work.task.n_train))
+    return work.total_updates * step + epochs * recipe.evaluations_per_epoch * evaluation

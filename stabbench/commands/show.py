@@ -49,8 +49,8 @@ def describe(record: RunRecord) -> str:
     if record.train_loss is not None:
         entropy = "" if record.label_entropy is None else f" (label entropy {record.label_entropy:.4f})"
         lines.append(f"loss      {record.train_loss:.4f} in the last epoch{entropy}")
-    if record.spec is not None:
-        recipe = record.spec.recipe.model_dump(exclude_none=True)
+    if record.fine_tuning is not None:
+        recipe = record.fine_tuning.recipe.model_dump(exclude_none=True)
         lines.append("recipe    " + ", ".join(f"{name}={value}" for name, value in recipe.items()))
     if record.seconds is not None:
         lines.append(f"took      {record.seconds:.1f} s, ended {record.created}")

@@ -145,7 +145,7 @@ def _provenance(groups: Sequence[RunGroup], count: int) -> list[str]:
         notes.append(f"Devices: {'; '.join(devices)}.")
     names = ("stabbench", "torch", "transformers", "numpy", "python")
     versions = [f"{name} {', '.join(found)}" for name in names if (found := _values(groups, name))]
-    trainers = sorted({str(record.spec.trainer) for record in records if record.spec})
+    trainers = sorted({str(record.fine_tuning.trainer) for record in records if record.fine_tuning})
     if trainers:
         versions.append(f"trainer version {', '.join(trainers)}")
     if versions:

@@ -127,13 +127,13 @@ def suggestions(runs: Sequence[RunWithTraces], found: Sequence[Diagnosis]) -> li
     causes = {diagnosis.cause for diagnosis in found} - {Cause.NONE}
     if not causes:
         return []
-    spec = runs[0].record.spec
-    if spec is None:
+    work = runs[0].record.fine_tuning
+    if work is None:
         return [
             "The runs were imported without their recipe. Mosbach et al. (2021) recommend bias correction, a "
             "small learning rate with warm-up, and 20 epochs on small tasks: strategy `ours`."
         ]
-    recipe = spec.recipe
+    recipe = work.recipe
     half = f"--stab-set learning_rate={recipe.learning_rate / 2:g}"
     length = f"{recipe.steps} updates" if recipe.steps is not None else f"{recipe.epochs} epochs"
     diverged = Cause.DIVERGED in causes
@@ -164,7 +164,7 @@ def suggestions(runs: Sequence[RunWithTraces], found: Sequence[Diagnosis]) -> li
             "section 6).",
         ),
         (
-            early and spec.strategy.name != "reinit",
+            early and work.strategy.name != "reinit",
             "Draw the pooler and the top layers anew before training (--strategy reinit; Zhang et al. 2021, "
             "section 5).",
         ),

@@ -88,7 +88,7 @@ def page_data(board: Board) -> dict[str, Any]:
 
 def _group(group: RunGroup) -> dict[str, Any]:
     """Return the runs of a group as [key, seed, score, failed, reason, last loss], and what they share."""
-    first = group.first
+    first, work = group.first, group.first.fine_tuning
     return {
         "runs": [
             [
@@ -101,9 +101,9 @@ def _group(group: RunGroup) -> dict[str, Any]:
             ]
             for run, failed in zip(group.runs, group.failed, strict=True)
         ],
-        "recipe": first.spec.recipe.model_dump(mode="json") if first.spec else None,
-        "parameters": first.spec.strategy.parameters if first.spec else {},
-        "revision": first.spec.model.revision if first.spec else None,
+        "recipe": work.recipe.model_dump(mode="json") if work else None,
+        "parameters": work.strategy.parameters if work else {},
+        "revision": work.model.revision if work else None,
         "entropy": rounded(first.label_entropy),
         "layers": list(first.layers),
         "environment": first.environment,

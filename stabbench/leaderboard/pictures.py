@@ -103,17 +103,17 @@ def learning_rates(groups: Sequence[RunGroup]) -> Picture | None:
     grids: dict[str, dict[str, dict[float, RunGroup]]] = {}
     epochs: dict[str, int] = {}
     for group in groups:
-        spec = group.first.spec
-        if spec is None or spec.strategy.name not in RECIPE_ONLY:
+        work = group.first.fine_tuning
+        if work is None or work.strategy.name not in RECIPE_ONLY:
             continue
-        rest = digest(spec.recipe.model_dump(mode="json", exclude={"learning_rate", "bias_correction"}))
-        epochs[rest] = spec.recipe.epochs
+        rest = digest(work.recipe.model_dump(mode="json", exclude={"learning_rate", "bias_correction"}))
+        epochs[rest] = work.recipe.epochs
         cells = grids.setdefault(rest, {"with": {}, "without": {}})[
-            "with" if spec.recipe.bias_correction else "without"
+            "with" if work.recipe.bias_correction else "without"
         ]
-        rival = cells.get(spec.recipe.learning_rate)
+        rival = cells.get(work.recipe.learning_rate)
         if rival is None or len(rival.runs) < len(group.runs):
-            cells[spec.recipe.learning_rate] = group
+            cells[work.recipe.learning_rate] = group
     panels = []
     for rest, grid in sorted(grids.items(), key=lambda item: (epochs[item[0]], item[0])):
         if min(len(cells) for cells in grid.values()) >= 2:

@@ -170,7 +170,7 @@ def row_of(group: RunGroup) -> Row:
         verdict=verdict,
         reason=reason,
         seconds=float(np.median(seconds)) if seconds else None,
-        updates=first.spec.total_updates if first.spec else None,
+        updates=first.fine_tuning.total_updates if first.fine_tuning else None,
         replicates=group.replicates,
     )
 

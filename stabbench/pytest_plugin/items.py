@@ -53,7 +53,7 @@ def run_item(item: RunItem) -> None:
     summary = {
         "strategy": group.strategy,
         "task": item.ref.task,
-        "model": request.spec.model.name,
+        "model": request.work.model.name,
         "group": request.spec.group,
         "seed": item.seed,
         "computed": not was_there,

@@ -176,7 +176,7 @@ class PullSession:
         }
         return Stability(
             ref.task,
-            group.requests[0].spec.model.name,
+            group.requests[0].work.model.name,
             group.strategy,
             group.seeds,
             records,

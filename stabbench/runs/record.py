@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationError, model_validator
 
 from stabbench.errors import RecordError
-from stabbench.spec import FORMAT_VERSION, Frozen, RunSpec, canonical_json, digest
+from stabbench.spec import FineTuning, Frozen, RunSpec, canonical_json, digest
+
+RECORD_FORMAT = 2
+"""Layout of records: what an older stabbench must not read. 1 is that of 0.1.0; ``docs/formats.md`` tells."""
 
 Checkpoint = Literal["last", "best"]
 """Which of a run's scores is judged: that of the end of training, or the best."""
@@ -77,7 +80,7 @@ class RunRecord(Frozen):
         rounded_to: step to which an imported score was rounded (1e-4 for 0.5271); 0 for a measured one.
     """
 
-    format: int = FORMAT_VERSION
+    format: int = RECORD_FORMAT
     key: str
     group: str
     task: str
@@ -107,8 +110,6 @@ class RunRecord(Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.spec is not None and self.spec.key != self.key:
-            raise ValueError("the key is not that of the specification")
         if (self.spec is None) == (self.imported_from is None):
             raise ValueError("a run has a specification, or it says where it was imported from")
         if (self.status == "diverged") != (self.reason is not None):
@@ -118,6 +119,30 @@ class RunRecord(Frozen):
             if counts is not None and sum(map(sum, counts)) != self.n_dev:
                 raise ValueError("a confusion matrix does not add up to the dev set")
         return self
+
+    @classmethod
+    def of(cls, spec: RunSpec, **outcome: Any) -> RunRecord:
+        """Return the record of a run: names, metric and seed are its specification's.
+
+        Args:
+            spec: the run.
+            outcome: the other fields.
+        """
+        names: dict[str, Any] = spec.work.names.model_dump()
+        return cls(
+            key=spec.key,
+            group=spec.group,
+            seed=spec.seed,
+            replicate=spec.replicate,
+            spec=spec,
+            **names,
+            **outcome,
+        )
+
+    @property
+    def fine_tuning(self) -> FineTuning | None:
+        """The work of a run of our own trainer; ``None`` for any other."""
+        return self.spec.work if self.spec and isinstance(self.spec.work, FineTuning) else None
 
     def result(self) -> dict[str, Any]:
         """Return what the run computed: everything but times and provenance."""
@@ -151,14 +176,26 @@ def read_record(text: str, place: str) -> RunRecord:
     if not isinstance(data, dict) or digest(data) != checksum:
         raise RecordError(f"{place} was changed after it was written.", redo)
     version = data.get("format")
-    if not isinstance(version, int) or version > FORMAT_VERSION:
-        raise RecordError(
-            f"{place} has format {version!r}, newer than {FORMAT_VERSION}.", "update stabbench."
-        )
+    if not isinstance(version, int) or version > RECORD_FORMAT:
+        raise RecordError(f"{place} has format {version!r}, newer than {RECORD_FORMAT}.", "update stabbench.")
+    if version not in READERS:
+        raise RecordError(f"{place} has format {version!r}, which there never was.", redo)
+    spec = data.get("spec")
+    if spec is not None and digest(spec) != data.get("key"):
+        raise RecordError(f"{place}: the key is not that of the specification.", redo)
     try:
-        return RunRecord.model_validate(data)
+        return RunRecord.model_validate(READERS[version](data))
     except ValidationError as error:
         raise RecordError(f"{place} does not fit the schema: {error}", redo) from error
+
+
+def _first(data: dict[str, Any]) -> dict[str, Any]:
+    """Return a record of 0.1.0 as today's: what was added later is neutral."""
+    return {**data, "format": RECORD_FORMAT}
+
+
+READERS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _first, RECORD_FORMAT: lambda data: data}
+"""How a record of each format becomes one of today's."""
 
 
 def pack_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:

@@ -22,7 +22,8 @@ from stabbench.runs.store import write_atomic
 from stabbench.samples.collection import Collection, Plan, RunWithTraces, Traces
 from stabbench.spec import canonical_json, digest
 
-ARCHIVE_FORMAT = 1
+ARCHIVE_FORMAT = 2
+"""1 is that of 0.1.0: the same lines, whose records are of format 1."""
 
 
 def write_archive(collection: Collection, path: Path) -> None:
@@ -62,7 +63,7 @@ def read_archive(path: Path) -> Collection:
         unplaced = int(header["unplaced_errors"])
     except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, IndexError) as error:
         raise RecordError(f"{path} is missing, truncated or no archive ({error}).", action) from error
-    if version != ARCHIVE_FORMAT:
+    if version not in (1, ARCHIVE_FORMAT):
         raise RecordError(
             f"{path} is an archive of format {version}, not {ARCHIVE_FORMAT}.", "update stabbench."
         )

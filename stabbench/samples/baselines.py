@@ -24,7 +24,8 @@ from stabbench.samples.reader import Runs
 from stabbench.samples.stability import Stability
 from stabbench.spec import Frozen, RunSpec, Seeds, canonical_json
 
-FORMAT = 1
+FORMAT = 2
+"""1 is that of 0.1.0: the same lines, without the fields that were added later."""
 FOLDER = Path("baselines")
 SUFFIX = ".jsonl"
 REDO = "take it from version control, or save it again with `stabbench baseline save`."
@@ -133,8 +134,8 @@ def read_baseline(path: Path) -> Runs:
         version, count, checksum = header["baseline"], header["lines"], header["checksum"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RecordError(f"{path} is missing or no baseline ({error}).", REDO) from error
-    if version != FORMAT:
-        raise RecordError(f"{path} has format {version!r}, not {FORMAT}.", "update stabbench.")
+    if version not in (1, FORMAT):
+        raise RecordError(f"{path} has format {version!r}, newer than {FORMAT}.", "update stabbench.")
     if count != len(lines) or checksum != _checksum(lines):
         raise RecordError(f"{path} was changed after it was written: its checksum does not match.", REDO)
     records: list[RunRecord] = []
@@ -175,8 +176,8 @@ def counterpart(baseline: Runs, stability: Stability, name: str) -> Stability:
 
 
 def _strategy(stability: Stability) -> str:
-    spec = stability.runs[0].spec
-    return spec.strategy.name if spec is not None else stability.strategy
+    work = stability.runs[0].fine_tuning
+    return work.strategy.name if work is not None else stability.strategy
 
 
 def _checksum(lines: list[str]) -> str:

@@ -44,8 +44,8 @@ def listed(found: Mapping[str, tuple[Any, Any]]) -> str:
 
 
 def _data(record: RunRecord, other: RunRecord) -> dict[str, Any]:
-    if record.spec is not None and other.spec is not None:
-        return {f"task.{name}": value for name, value in record.spec.task}
+    if record.fine_tuning is not None and other.fine_tuning is not None:
+        return {f"task.{name}": value for name, value in record.fine_tuning.task}
     return {
         "task": record.task,
         "metric": record.metric,
@@ -57,21 +57,21 @@ def _data(record: RunRecord, other: RunRecord) -> dict[str, Any]:
 def _model(record: RunRecord, other: RunRecord, wanted: bool) -> dict[str, Any]:
     if not wanted:
         return {}
-    if record.spec is not None and other.spec is not None:
-        return {f"model.{name}": value for name, value in record.spec.model}
+    if record.fine_tuning is not None and other.fine_tuning is not None:
+        return {f"model.{name}": value for name, value in record.fine_tuning.model}
     return {"model": record.model}
 
 
 def _method(runs: Sequence[RunRecord]) -> dict[str, Any]:
-    spec = runs[0].spec
+    work = runs[0].fine_tuning
     found: dict[str, Any] = {}
-    if spec is not None:
-        found |= {f"recipe.{name}": value for name, value in spec.recipe}
-        found |= {f"strategy.{name}": value for name, value in spec.strategy.parameters.items()}
+    if work is not None:
+        found |= {f"recipe.{name}": value for name, value in work.recipe}
+        found |= {f"strategy.{name}": value for name, value in work.strategy.parameters.items()}
         found |= {
-            "strategy.source": spec.strategy.source,
-            "trainer": spec.trainer,
-            "start": spec.start.key if spec.start else None,
+            "strategy.source": work.strategy.source,
+            "trainer": work.trainer,
+            "start": work.start.key if work.start else None,
         }
     names = sorted({name for run in runs for name in run.environment})
     for name in names:

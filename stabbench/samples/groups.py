@@ -55,9 +55,7 @@ def group_runs(collection: Collection) -> tuple[RunGroup, ...]:
 
     Groups of which every run is only what others start from (intermediate training) are left out.
     """
-    starts = {
-        run.record.spec.start.key for run in collection.runs if run.record.spec and run.record.spec.start
-    }
+    starts = {work.start.key for run in collection.runs if (work := run.record.fine_tuning) and work.start}
     by_group: dict[str, list[RunWithTraces]] = defaultdict(list)
     replicates: dict[str, int] = defaultdict(int)
     for run in collection.runs:
@@ -93,13 +91,13 @@ def group_runs(collection: Collection) -> tuple[RunGroup, ...]:
 
 def task_identity(record: RunRecord) -> str:
     """Return a digest of what makes scores comparable: the rows, the metric, the training size."""
-    task = record.spec.task.model_dump(mode="json") if record.spec else None
+    task = record.fine_tuning.task.model_dump(mode="json") if record.fine_tuning else None
     return digest([record.task, record.metric, record.n_dev, record.constant, task])
 
 
 def model_identity(record: RunRecord) -> str:
     """Return a digest of the model and the revision of its files."""
-    return digest([record.model, record.spec.model.revision if record.spec else None])
+    return digest([record.model, record.fine_tuning.model.revision if record.fine_tuning else None])
 
 
 def _names(found: Iterable[tuple[str, str, bool]]) -> dict[str, str]:

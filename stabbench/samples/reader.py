@@ -111,8 +111,9 @@ def _row(record: RunRecord) -> Mapping[str, Any]:
         "imported_from": record.imported_from,
     }
     if record.spec is not None:
-        row |= {f"recipe.{name}": value for name, value in record.spec.recipe}
-        row |= {f"parameter.{name}": value for name, value in record.spec.strategy.parameters.items()}
         row |= {f"seeds.{name}": value for name, value in record.spec.seeds}
-        row["train_size"] = record.spec.task.n_train
+    if (work := record.fine_tuning) is not None:
+        row |= {f"recipe.{name}": value for name, value in work.recipe}
+        row |= {f"parameter.{name}": value for name, value in work.strategy.parameters.items()}
+        row["train_size"] = work.task.n_train
     return row | {f"environment.{name}": value for name, value in record.environment.items()}

@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import hashlib
 import inspect
+import json
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from stabbench.errors import StabbenchError
 from stabbench.strategies.base import Strategy
@@ -26,8 +28,9 @@ def class_digest(cls: type) -> str:
 
     That source is the modules that define the class and its bases, and, transitively, what they
     import from ``stabbench.strategies``, from their own package, or from beside the user's file.
-    Comments, docstrings, layout and the descriptions ``summary`` and ``paper`` do not count, nor does
-    the place of a file.
+    Comments, docstrings, layout, annotations, imports of ours, and the descriptions ``summary`` and
+    ``paper`` do not count, nor does the place of a file. A source that 0.1.0 shipped keeps the digest that
+    0.1.0 gave it, so that its runs stay valid (``aliases.json``).
 
     Raises:
         StabbenchError: when a class has no source file.
@@ -37,21 +40,87 @@ def class_digest(cls: type) -> str:
         if issubclass(base, Strategy) and base is not Strategy:
             _collect(_file_of(base), _Neighbours.of(base), found)
     parts = sorted(hashlib.sha256(text.encode()).hexdigest() for text in found.values())
-    return hashlib.sha256("\n".join([cls.__qualname__, *parts]).encode()).hexdigest()
+    found_digest = hashlib.sha256("\n".join([cls.__qualname__, *parts]).encode()).hexdigest()
+    return aliases().get(found_digest, found_digest)
+
+
+@cache
+def aliases() -> dict[str, str]:
+    """Return the digests under which runs of unchanged sources are kept, by today's digest.
+
+    0.1.0 hashed annotations and the imports of our own modules, too; they left the digest in 0.2.0.
+    """
+    found: dict[str, str] = json.loads((_HERE / "aliases.json").read_text(encoding="utf-8"))
+    return found
 
 
 def normalised(source: str) -> str:
-    """Return Python source without comments, docstrings, descriptions and layout."""
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            if ast.get_docstring(node, clean=False) is not None:
-                del node.body[0]
-            if isinstance(node, ast.ClassDef):
-                node.body = [statement for statement in node.body if not _describes(statement)]
-            if not node.body and not isinstance(node, ast.Module):
-                node.body = [ast.Pass()]
-    return ast.unparse(tree)
+    """Return what a Python source computes: no comments, docstrings, annotations, layout, imports of ours."""
+    return ast.unparse(ast.fix_missing_locations(_Normaliser().visit(ast.parse(source))))
+
+
+class _Normaliser(ast.NodeTransformer):
+    """Drops what does not change a computation."""
+
+    def _body(self, node: Any) -> Any:
+        if ast.get_docstring(node, clean=False) is not None:
+            del node.body[0]
+        self.generic_visit(node)
+        if not node.body and not isinstance(node, ast.Module):
+            node.body = [ast.Pass()]
+        return node
+
+    visit_Module = _body
+
+    def visit_FunctionDef(self, node: Any) -> Any:
+        """Drop docstring and annotations."""
+        node.returns = None
+        return self._body(node)
+
+    visit_AsyncFunctionDef = visit_FunctionDef
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> Any:
+        """Drop docstring and descriptions."""
+        node.body = [statement for statement in node.body if not _describes(statement)] or [ast.Pass()]
+        return self._body(node)
+
+    def visit_arg(self, node: ast.arg) -> ast.arg:
+        """Drop the annotation of an argument."""
+        node.annotation = None
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.stmt:
+        """Keep the name, which may be a dataclass's field, and the value."""
+        self.generic_visit(node)
+        if node.value is None:
+            return ast.Expr(node.target)
+        return ast.Assign([node.target], node.value)
+
+    def visit_If(self, node: ast.If) -> Any:
+        """Drop what only type checkers import."""
+        if ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+            return [self.visit(statement) for statement in node.orelse] or None
+        self.generic_visit(node)
+        node.body = node.body or [ast.Pass()]
+        return node
+
+    def visit_Import(self, node: ast.Import) -> ast.stmt | None:
+        """Drop imports of ours."""
+        node.names = [alias for alias in node.names if not _is_ours(alias.name)]
+        return node if node.names else None
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> Any:
+        """Drop where a name of ours comes from, but not that it goes by another name here."""
+        if node.module == "__future__":
+            return None
+        if node.level == 0 and not _is_ours(node.module or ""):
+            return node
+        renamed = [alias for alias in node.names if alias.asname not in (None, alias.name)]
+        return ast.ImportFrom("stabbench", renamed, 0) if renamed else None
+
+
+def _is_ours(module: str) -> bool:
+    return module.partition(".")[0] == "stabbench"
 
 
 def _describes(statement: ast.stmt) -> bool:

@@ -22,13 +22,13 @@ class Cache:
 
     def pretrained(self, request: Request) -> Pretrained:
         """Return the encoder of a request, loaded or kept from the run before."""
-        spec = request.spec
-        recipe = spec.recipe
+        work = request.work
+        recipe = work.recipe
         rates = (recipe.hidden_dropout, recipe.attention_dropout, recipe.classifier_dropout)
-        wanted = (request.model, spec.model.revision, spec.task.n_labels, rates)
+        wanted = (request.model, work.model.revision, work.task.n_labels, rates)
         if self._pretrained is None or self._pretrained[0] != wanted:
             self._pretrained = None  # two large encoders may not fit
-            loaded = Pretrained.load(request.model, spec.model.revision, spec.task.n_labels, recipe)
+            loaded = Pretrained.load(request.model, work.model.revision, work.task.n_labels, recipe)
             self._pretrained = (wanted, loaded)
         return self._pretrained[1]
 
@@ -38,17 +38,17 @@ class Cache:
         Raises:
             StabbenchError: when the data is not what the specification names.
         """
-        spec = request.spec
-        wanted = (spec.task, spec.model, spec.recipe.max_length)
+        work = request.work
+        wanted = (work.task, work.model, work.recipe.max_length)
         if self._tokens is None or self._tokens[0] != wanted:
-            size, stratified, seed = spec.task.train_size, spec.task.stratified, spec.task.sample_seed
+            size, stratified, seed = work.task.train_size, work.task.stratified, work.task.sample_seed
             folder = Path(request.data_dir) if request.data_dir else None
             data = tasks.load(request.task, folder, size, stratified, seed)
-            if data.fingerprint != spec.task.fingerprint:
+            if data.fingerprint != work.task.fingerprint:
                 raise StabbenchError(
-                    f"the data of {spec.task.name} is not what the run was planned with.",
+                    f"the data of {work.task.name} is not what the run was planned with.",
                     "plan again: the files have changed since.",
                 )
-            encode = (tokenizer, spec.recipe.max_length)
+            encode = (tokenizer, work.recipe.max_length)
             self._tokens = (wanted, (Tokens.encode(data.train, *encode), Tokens.encode(data.dev, *encode)))
         return self._tokens[1]

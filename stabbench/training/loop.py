@@ -59,7 +59,8 @@ def train(
         StabbenchError: when the data, the source or the parameter groups are not as they should be.
     """
     began = time.monotonic()
-    spec, recipe = request.spec, request.spec.recipe
+    spec, work = request.spec, request.work
+    recipe = work.recipe
     pretrained = cache.pretrained(request)
     train_tokens, dev_tokens = (t.to(device) for t in cache.tokens(request, pretrained.tokenizer))
     strategy = strategy_of(request)
@@ -70,11 +71,11 @@ def train(
     hook(strategy, "prepare", model, stream)
     groups = hook(strategy, "parameter_groups", model, recipe)
     check_partition(groups, model)
-    total, warmup = spec.total_updates, recipe.warmup_updates(spec.task.n_train)
+    total, warmup = work.total_updates, recipe.warmup_updates(work.task.n_train)
     optimizer = Optimizer(model, groups, recipe, warmup, total)
     traces = Traces(model, model.base_model_prefix, total)
 
-    per_epoch = recipe.updates_per_epoch(spec.task.n_train)
+    per_epoch = recipe.updates_per_epoch(work.task.n_train)
     points = evaluation_points(total, per_epoch, recipe.evaluations_per_epoch)
     order = streams.generator(spec.seeds.order, "order")
     streams.seed_dropout(spec.seeds)
@@ -84,7 +85,7 @@ def train(
     model.train()
     update = 0
     while update < total and diverged is None:
-        for rows in torch.split(streams.epoch_order(spec.task.n_train, order), recipe.batch_size):
+        for rows in torch.split(streams.epoch_order(work.task.n_train, order), recipe.batch_size):
             step = Step(
                 index=torch.full((), update, dtype=torch.int64, device=device),
                 generator=stream,
@@ -110,7 +111,7 @@ def train(
                 evaluated = hook(strategy, "evaluated", model)
                 measured.append(
                     evaluate(
-                        evaluated, dev_tokens, spec.task.metric, spec.task.n_labels, recipe.precision, update
+                        evaluated, dev_tokens, work.task.metric, work.task.n_labels, recipe.precision, update
                     )
                 )
                 if best is None or measured[-1].evaluation.value > best.evaluation.value:
@@ -120,7 +121,7 @@ def train(
 
     arrays = traces.arrays()
     labels = dev_tokens.labels.cpu().numpy()
-    constant = metrics.constant_value(spec.task.metric, labels, spec.task.n_labels)
+    constant = metrics.constant_value(work.task.metric, labels, work.task.n_labels)
     if diverged is not None:
         last = Score(value=constant, step=update)
     else:
@@ -130,19 +131,10 @@ def train(
         arrays["best_logits"] = best.logits
     arrays["dev_labels"] = labels
     last_epoch = traces.losses[-min(per_epoch, update) :]
-    record = RunRecord(
-        key=spec.key,
-        group=spec.group,
-        task=spec.task.name,
-        model=spec.model.name,
-        strategy=spec.strategy.label,
-        seed=spec.seed,
-        replicate=spec.replicate,
-        spec=spec,
-        metric=spec.task.metric,
+    record = RunRecord.of(
+        spec,
         constant=constant,
-        n_dev=spec.task.n_dev,
-        dev_counts=tuple(int((labels == label).sum()) for label in range(spec.task.n_labels)),
+        dev_counts=tuple(int((labels == label).sum()) for label in range(work.task.n_labels)),
         status="completed" if diverged is None else "diverged",
         reason=diverged,
         last=last,
@@ -169,7 +161,7 @@ def strategy_of(request: Request) -> Strategy:
         StabbenchError: when its source is not the one that the run was planned with.
     """
     strategy, _ = parse_strategy(request.strategy)
-    if source_digest(strategy) != request.spec.strategy.source:
+    if source_digest(strategy) != request.work.strategy.source:
         raise StabbenchError(
             f"the source of {request.strategy} is not what the run was planned with.",
             "plan again: the strategy has changed since.",

@@ -91,7 +91,7 @@ class Validator:
         request = self.request(self.text)
         pretrained = self.cache.pretrained(request)
         rows, _ = self.cache.tokens(request, pretrained.tokenizer)
-        model, recipe = pretrained.copy(0), request.spec.recipe
+        model, recipe = pretrained.copy(0), request.work.recipe
         silence_dropout(model, model)
         strategy, _ = parse_strategy(self.text)
         stream = streams.generator(0, "strategy")

@@ -33,7 +33,7 @@ def train_all(requests: Sequence[Request], store: Path, workers: int) -> None:
     waiting = deque(request for request in requests if request.spec.key not in known)
     errors: list[ErrorNote] = []
     lock = threading.Lock()
-    total = sum(request.spec.total_updates for request in waiting)
+    total = sum(request.work.total_updates for request in waiting)
     with tqdm(total=total, unit="update", desc=f"{len(waiting)} runs", mininterval=1.0) as bar:
 
         def work(executor: executors.Executor) -> None:
@@ -47,7 +47,7 @@ def train_all(requests: Sequence[Request], store: Path, workers: int) -> None:
                     if outcome.kind == "busy":  # somebody else trains it, or what it starts from
                         waiting.append(request)
                     else:
-                        bar.update(request.spec.total_updates)
+                        bar.update(request.work.total_updates)
                     if outcome.note is not None:
                         errors.append(outcome.note)
                 if outcome.kind == "busy":

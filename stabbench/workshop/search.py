@@ -54,8 +54,8 @@ def cells(records: Iterable[RunRecord]) -> list[Cell]:
 
     counts: dict[tuple[str, float], dict[bool, list[bool]]] = {}
     for record in records:
-        assert record.spec is not None
-        recipe = record.spec.recipe
+        assert record.fine_tuning is not None
+        recipe = record.fine_tuning.recipe
         cell = counts.setdefault((record.task, recipe.learning_rate), {False: [], True: []})
         cell[recipe.bias_correction].append(is_failed(record))
     return [

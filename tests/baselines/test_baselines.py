@@ -89,7 +89,7 @@ def test_no_changed_byte_is_taken(tmp_path_factory: pytest.TempPathFactory, data
     ("change", "message"),
     [
         (lambda lines: lines[:-1], "was changed"),
-        (lambda lines: [lines[0].replace('"baseline":1', '"baseline":2'), *lines[1:]], "format 2"),
+        (lambda lines: [lines[0].replace('"baseline":2', '"baseline":3'), *lines[1:]], "format 3"),
         (lambda lines: [], "no baseline"),
         (lambda lines: ["[]"], "no baseline"),
     ],

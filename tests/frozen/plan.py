@@ -7,9 +7,15 @@ from stabbench.planning import PlanOptions, plan_group
 from stabbench.strategies import REGISTRY
 from stabbench.suite import Suite
 
-MORE = ["reinit:layers=1+llrd", "mixout:p=0.5", "mixout+pretrained-decay", "r-drop:base=ours", "longer:steps=200"]
-MORE += ["intermediate:task=mini-rte", "llrd+swa", "intermediate:task=mini-mrpc+reinit:layers=1"]
-OPTIONS = {"plain": {}, "short": {"max_steps": 6}, "set": {"overrides": {"learning_rate": 3e-4, "batch_size": 8}}}
+MORE = ["reinit:layers=1+llrd", "mixout:p=0.5", "mixout+pretrained-decay", "r-drop:base=ours"]
+MORE += [
+    "longer:steps=200",
+    "intermediate:task=mini-rte",
+    "llrd+swa",
+    "intermediate:task=mini-mrpc+reinit:layers=1",
+]
+OTHER = {"learning_rate": 3e-4, "batch_size": 8}
+OPTIONS = {"plain": {}, "short": {"max_steps": 6}, "set": {"overrides": OTHER}}
 
 
 def keys() -> dict[str, list[str]]:
@@ -22,7 +28,11 @@ def keys() -> dict[str, list[str]]:
                 suite = Suite(task=task, models=["mini-bert"], seeds=2)
                 group = plan_group(suite, task, "mini-bert", text, PlanOptions(**options))
                 spec = group.requests[1].spec
-                found[f"{text} {task} {name}"] = [spec.key, spec.group, spec.strategy.source]
+                found[f"{text} {task} {name}"] = [
+                    spec.key,
+                    spec.group,
+                    spec.model_dump()["strategy"]["source"],
+                ]
     return found
 
 

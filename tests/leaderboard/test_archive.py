@@ -75,7 +75,7 @@ def test_a_damaged_archive_is_refused(tmp_path: Path, damage: str) -> None:
     elif damage == "no json":
         lines[0] = "{"
     else:
-        lines[0] = lines[0].replace('"archive":1', '"archive":2')
+        lines[0] = lines[0].replace('"archive":2', '"archive":3')
     if damage != "truncate":
         place.write_bytes(gzip.compress("\n".join(lines).encode()))
     with pytest.raises(RecordError):

@@ -30,12 +30,10 @@ def ten_thousand() -> Collection:
 def renamed(run: RunWithTraces, strategy: str, model: str) -> RunWithTraces:
     spec = run.record.spec
     assert spec is not None
-    spec = spec.model_copy(
-        update={
-            "strategy": spec.strategy.model_copy(update={"name": strategy, "label": strategy}),
-            "model": spec.model.model_copy(update={"name": model}),
-            "seeds": Seeds.all(run.record.seed),
-        }
+    spec = spec.change(
+        strategy=spec.work.strategy.model_copy(update={"name": strategy, "label": strategy}),
+        model=spec.work.model.model_copy(update={"name": model}),
+        seeds=Seeds.all(run.record.seed),
     )
     change = {"spec": spec, "key": spec.key, "group": spec.group, "strategy": strategy, "model": model}
     return RunWithTraces(run.record.model_copy(update=change), run.traces)

@@ -185,7 +185,7 @@ def test_intermediate_runs_are_no_rows_but_mentioned() -> None:
     made = []
     for one in runs(["intermediate"], ["mini-rte"], range(3)):
         assert one.record.spec is not None
-        spec = one.record.spec.model_copy(update={"start": start.record.spec})
+        spec = one.record.spec.change(start=start.record.spec)
         change = {"spec": spec, "key": spec.key, "group": spec.group}
         made.append(RunWithTraces(one.record.model_copy(update=change), one.traces))
     board = build(collect([Collection((start, *made))]))

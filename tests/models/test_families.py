@@ -87,7 +87,7 @@ def test_sequences_longer_than_the_model_sees_are_refused_before_training(toy) -
     ):
         plan_group(suite, "toy", str(toy.model), "ours", PlanOptions(overrides={"max_length": 33}))
     group = plan_group(suite, "toy", str(toy.model), "ours", PlanOptions(overrides={"max_length": 32}))
-    assert group.requests[0].spec.recipe.max_length == 32
+    assert group.requests[0].spec.work.recipe.max_length == 32
 
 
 def test_bad_configurations(toy, tmp_path: Path) -> None:

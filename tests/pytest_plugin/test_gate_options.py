@@ -40,12 +40,12 @@ def fill(
         record = RunRecord(
             key=spec.key,
             group=spec.group,
-            task=spec.task.name,
-            model=spec.model.name,
-            strategy=spec.strategy.label,
+            task=spec.work.task.name,
+            model=spec.work.model.name,
+            strategy=spec.work.strategy.label,
             seed=spec.seed,
             spec=spec,
-            metric=spec.task.metric,
+            metric=spec.work.task.metric,
             constant=MAJORITY / N,
             n_dev=N,
             status="completed",
@@ -112,8 +112,8 @@ def test_a_baseline_of_other_data_is_refused_with_the_fields(project: Project) -
     other = []
     for run in runs:
         assert run.spec is not None
-        task = run.spec.task.model_copy(update={"fingerprint": "0" * 64})
-        spec = run.spec.model_copy(update={"task": task})
+        task = run.spec.work.task.model_copy(update={"fingerprint": "0" * 64})
+        spec = run.spec.change(task=task)
         other.append(run.model_copy(update={"spec": spec, "key": spec.key, "group": spec.group}))
     save(project, other)
     found = project.run("suites/toy", "--stab-replay", "--stab-baseline", "main")

@@ -114,4 +114,4 @@ def test_forty_kills(toy, tmp_path: Path) -> None:
     print(f"{killed}, {number} sessions, {len(finished)} runs kept")
     done = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
-    assert sum(record.spec.recipe.warmup_ratio == 0.1 for record in store.records()) == SEEDS
+    assert sum(record.spec.work.recipe.warmup_ratio == 0.1 for record in store.records()) == SEEDS

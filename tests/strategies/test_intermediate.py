@@ -78,16 +78,16 @@ def test_all_seeds_start_from_one_run_that_keeps_its_weights(toy, three: str) ->
     assert len({one.start.spec.key for one in requests}) == 1
     assert len({one.spec.key for one in requests}) == 3
     for one in requests:
-        assert one.spec.start == one.start.spec
+        assert one.work.start == one.start.spec
         assert (one.start.spec.seed, one.start.save_model, one.save_model) == (0, True, False)
-        assert (one.start.spec.task.name, one.start.spec.task.n_labels) == (three, 3)
+        assert (one.start.spec.work.task.name, one.start.spec.work.task.n_labels) == (three, 3)
 
 
 def test_the_intermediate_run_is_an_artefact_with_a_key_of_its_own(toy, three: str) -> None:
     """What it is made of counts: the task, the epochs, the recipe; what happens after it does not."""
     one = request(toy, three)
-    assert one.start.spec.recipe.epochs == 2
-    assert one.start.spec.strategy.name == "bias-correction"
+    assert one.start.spec.work.recipe.epochs == 2
+    assert one.start.spec.work.strategy.name == "bias-correction"
     other = toy.request(f"intermediate:task={three},epochs=1", 3, max_steps=6)
     assert other.start.spec.key != one.start.spec.key
     assert other.spec.key != one.spec.key
@@ -95,9 +95,9 @@ def test_the_intermediate_run_is_an_artefact_with_a_key_of_its_own(toy, three: s
     assert higher.start.spec.key == one.start.spec.key
     assert higher.spec.key != one.spec.key
     on_ours = toy.request(f"intermediate:task={three},epochs=2,base=ours", 3, max_steps=6)
-    assert on_ours.start.spec.strategy.name == "ours"
-    assert on_ours.spec.recipe.bias_correction
-    assert on_ours.start.spec.recipe.bias_correction
+    assert on_ours.start.spec.work.strategy.name == "ours"
+    assert on_ours.spec.work.recipe.bias_correction
+    assert on_ours.start.spec.work.recipe.bias_correction
 
 
 def test_it_takes_mnli_unless_told_otherwise() -> None:

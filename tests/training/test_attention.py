@@ -83,7 +83,7 @@ def test_every_dropout_of_a_model_is_replaced() -> None:
 def test_a_step_inspects_no_signature(toy, monkeypatch: pytest.MonkeyPatch) -> None:
     from stabbench.training.model import Pretrained
 
-    model = Pretrained.load(str(toy.model), "", 2, toy.request().spec.recipe).copy(0)
+    model = Pretrained.load(str(toy.model), "", 2, toy.request().spec.work.recipe).copy(0)
     inspected = []
     parse = inspect._signature_from_function
     monkeypatch.setattr(
@@ -97,7 +97,7 @@ def test_pad_tokens_do_not_change_logits(toy) -> None:
     from stabbench.training.model import Pretrained
 
     request = toy.request()
-    model = Pretrained.load(str(toy.model), "", 2, request.spec.recipe).copy(0).eval()
+    model = Pretrained.load(str(toy.model), "", 2, request.spec.work.recipe).copy(0).eval()
     ids = torch.randint(5, 40, (2, 9))
     padded = torch.cat([ids, torch.zeros(2, 4, dtype=torch.long)], dim=1)
     seen = torch.ones_like(ids)

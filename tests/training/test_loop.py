@@ -172,7 +172,7 @@ def test_invariant_8_a_nan_loss_is_a_failed_run_with_its_reason(toy, greedy: Pat
 
 
 def test_two_strategies_with_one_seed_see_the_same_head(toy) -> None:
-    recipe = toy.request().spec.recipe
+    recipe = toy.request().spec.work.recipe
     one = models.Pretrained.load(str(toy.model), "", 2, recipe)
     heads = [one.copy(7).classifier.weight for _ in range(2)]
     assert torch.equal(*heads)
@@ -188,7 +188,7 @@ def test_float32_is_asked_for(toy, tmp_path: Path) -> None:
     half = tmp_path / "half"
     AutoModelForSequenceClassification.from_pretrained(toy.model, dtype=torch.bfloat16).save_pretrained(half)
     AutoTokenizer.from_pretrained(toy.model).save_pretrained(half)
-    loaded = models.Pretrained.load(str(half), "", 2, toy.request().spec.recipe)
+    loaded = models.Pretrained.load(str(half), "", 2, toy.request().spec.work.recipe)
     assert {p.dtype for p in loaded.model.parameters()} == {torch.float32}
 
 
