@@ -189,7 +189,7 @@ def test_the_recycled_cells_are_as_expected(shared: Path, recycled: dict[tuple[s
         assert group.failed == wanted["failed_le_majority"]
         assert group.mean == pytest.approx(wanted["mean"], abs=1e-9)
         assert group.std == pytest.approx(wanted["std_ddof1"], abs=1e-9)
-        assert group.max == pytest.approx(wanted["max"], abs=1e-9)
+        assert group.best == pytest.approx(wanted["max"], abs=1e-9)
 
 
 def test_the_recycled_gates_give_the_exact_verdicts(recycled: dict[tuple[str, str], Stability]) -> None:
