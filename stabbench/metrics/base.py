@@ -1,4 +1,8 @@
-"""What a metric is: its name, its direction, and when a score is no better than a constant predictor's."""
+"""What a metric is: its name, its direction, and when a score is no better than a constant predictor's.
+
+A run failed when it is not better than the constant predictor on the same metric and the same dev rows
+(Mosbach et al. 2021, section 3, after Dodge et al. 2020). Counts are compared, not rounded decimals.
+"""
 
 from __future__ import annotations
 
