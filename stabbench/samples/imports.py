@@ -33,7 +33,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from stabbench.errors import DataError
+from stabbench.errors import DataError, UnknownNameError
 from stabbench.registry import suggest
 from stabbench.runs import RunRecord, Score, Store
 from stabbench.samples.rows import COARSEST, Row
@@ -102,6 +102,8 @@ def read_scores(path: Path, better: Direction | None = None) -> list[RunRecord]:
             raise DataError(f"{path}, {place}, column {column!r}: {message}.", action) from error
         except ValueError as error:
             raise DataError(f"{path}, {place}: {error}.", "mend the row.") from error
+        except UnknownNameError as error:
+            raise DataError(f"{path}, {place}: {error.cause}", error.action) from error
         if (record.group, record.seed) in records:
             raise DataError(
                 f"{path}, {place}: seed {record.seed} of {record.strategy} on {record.task} comes twice.",

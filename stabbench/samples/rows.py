@@ -63,16 +63,17 @@ class Row(BaseModel):
             better: its direction, where the row does not say it.
 
         Raises:
-            ValueError: when nobody registered it and its direction is not known, or it has another one.
+            UnknownNameError: when nobody registered it and its direction is not known.
+            ValueError: when it has another direction.
         """
         said = self.better or better
         try:
             found = metrics.get(self.metric)
         except UnknownNameError as error:
             if said is None:
-                raise ValueError(
-                    f"{error.cause.rstrip('.')}: is its higher or its lower score the better one? A column "
-                    f"`better` or --better says it ({error.action.rstrip('.')})"
+                raise UnknownNameError(
+                    f"{error.cause.rstrip('.')}, so nothing tells which of its scores are better.",
+                    f"say higher or lower in a column `better` or with --better; or: {error.action}",
                 ) from error
             return metrics.named(self.metric, said)
         if said not in (None, found.better):

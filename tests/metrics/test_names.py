@@ -141,4 +141,4 @@ def test_a_metric_in_a_file_of_ones_own_is_planned_by_its_name(tmp_path: Path) -
     )
     assert group.requests[0].spec.work.names.metric == "kappa"
     found = metrics.for_classifiers(group.requests[0].task.metric)
-    assert found.value(((20, 5), (10, 15))) == pytest.approx(0.4)  # type: ignore[arg-type]
+    assert found.value(((20, 5), (10, 15))) == pytest.approx(0.4)

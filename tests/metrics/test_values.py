@@ -101,15 +101,13 @@ def test_failed_is_not_better_than_the_best_constant_answer(
 def test_f1_is_compared_with_the_all_positive_answer(
     tp: int, fp: int, fn: int, tn: int, failed: bool
 ) -> None:
-    assert metrics.for_classifiers("f1").fails(((tn, fp), (fn, tp))) is failed  # type: ignore[union-attr]
+    assert metrics.for_classifiers("f1").fails(((tn, fp), (fn, tp))) is failed
 
 
 def test_counts_decide_where_decimals_are_too_coarse() -> None:
-    n = 3 * 10**8
-    even = LABEL_METRICS[0]
-    assert even.name == "accuracy"
-    assert even.fails(((n, 0), (n - 1, 0)))
-    assert not even.fails(((n, 0), (n - 2, 1)))  # better by one row in 600 million
+    half, f1 = 5 * 10**8, metrics.for_classifiers("f1")
+    assert f1.fails(((0, half), (0, half)))
+    assert not f1.fails(((1, half - 1), (0, half)))  # better by one row in a milliard, 4e-10 of F1
 
 
 def test_a_metric_without_an_exact_test_is_compared_by_value() -> None:
@@ -157,7 +155,7 @@ def test_the_constant_of_a_loss_is_that_of_the_labels_shares(rows: list[int]) ->
 
 
 def test_an_overflowing_perplexity_is_infinite() -> None:
-    assert metrics.for_classifiers("perplexity").value(800.0) == math.inf  # type: ignore[arg-type]
+    assert metrics.for_classifiers("perplexity").value(800.0) == math.inf
 
 
 def test_scores_need_no_scikit_learn() -> None:
