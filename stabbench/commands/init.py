@@ -27,8 +27,8 @@ def run(arguments: argparse.Namespace) -> int:
         StabbenchError: when a file is there already, or the folder cannot be written.
     """
     folder: Path = arguments.folder
-    sources = [file for file in STARTER.rglob("*") if file.is_file() and file.suffix != ".pyc"]  # pip compiles
-    copies = {folder / file.relative_to(STARTER): file for file in sorted(sources)}
+    sources = sorted(file for file in STARTER.rglob("*") if file.is_file())
+    copies = {folder / file.relative_to(STARTER): file for file in sources if file.suffix != ".pyc"}  # pip's
     taken = dict.fromkeys(place for copy in copies for place in _in_the_way(copy))
     if taken:
         raise StabbenchError(
