@@ -102,8 +102,8 @@ def find_suites(place: Path) -> list[tuple[Path, Suite]]:
     """Return suites with the files that they stand in.
 
     Args:
-        place: a folder, a file, or the name of an installed package (``stabbench.suites.rte``), as after pytest's
-            ``--pyargs``.
+        place: a folder, a file, or the name of an installed package (``stabbench.suites.rte``), as after
+            pytest's ``--pyargs``.
 
     Raises:
         StabbenchError: when there is no such place, or a file cannot be imported.

@@ -1,7 +1,7 @@
 """A recipe on the mini world: a minute or two on two processor cores, nothing downloaded.
 
 With 20 seeds and an allowance of 25 %, one run may fail and the gate still passes. A suite of your own is a
-copy of this file with another task or model, such as Suite(task="rte", models=["bert-large-uncased"], seeds=25).
+copy of this file with another task and model: Suite(task="rte", models=["bert-large-uncased"], seeds=25).
 """
 
 from stabbench import Suite
