@@ -6,7 +6,6 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-import stabbench.suites
 from stabbench import models, tasks
 from stabbench.strategies import REGISTRY as STRATEGIES
 from stabbench.strategies.catalog import parameters_of, support_of
@@ -68,12 +67,12 @@ def _models(verbose: bool) -> Iterator[str]:
 def _suites(verbose: bool) -> Iterator[str]:
     """Yield the command that runs each suite: those of the working directory, then those of the package."""
     own = Path("suites")
-    package = Path(stabbench.suites.__path__[0])
+    package = Path(__file__).parents[1] / "suites"
     for file, suite in find_suites(own) if own.is_dir() else []:
         yield _suite_line(f"pytest {file.parent}", suite)
     if own.resolve() != package.resolve():  # not in a clone, whose `suites` they are
         for file, suite in find_suites(package):
-            name = ".".join((stabbench.suites.__name__, *file.parent.relative_to(package).parts))
+            name = ".".join(("stabbench.suites", *file.parent.relative_to(package).parts))
             yield _suite_line(f"pytest --pyargs {name}", suite)
 
 
