@@ -19,7 +19,7 @@ Shell = Callable[[str, Path], str]
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a wheel of these sources."""
+    """Return a wheel that is made of a source archive, and that of these sources."""
     place = tmp_path_factory.mktemp("wheel")
     sources = place / "sources"  # a build writes beside its sources
     sources.mkdir()
@@ -27,7 +27,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(ROOT / name, sources)
     for name in ("stabbench", "suites"):
         shutil.copytree(ROOT / name, sources / name, symlinks=True)
-    call([*PIP, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(place), str(sources)], place)
+    call([sys.executable, "-m", "build", "--no-isolation", "--outdir", str(place), str(sources)], place)
     return next(place.glob("*.whl"))
 
 
