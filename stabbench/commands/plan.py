@@ -17,9 +17,7 @@ from stabbench.text import DAY, duration
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments; those of the session under its names too, so its line can be reused."""
-    parser.add_argument(
-        "suite", type=Path, help="a suite's folder, file or package (stabbench.suites.rte)"
-    )
+    parser.add_argument("suite", type=Path, help="a suite's folder, file or package (stabbench.suites.rte)")
     parser.add_argument("--strategy", action="append", help="strategy; repeatable; default: ours")
     parser.add_argument(
         "--model", "--stab-model", action="append", help="model; repeatable; default: the suite's"

@@ -74,6 +74,16 @@ def test_the_standard_suites_are_there_in_an_empty_folder(shell: Shell, tmp_path
     assert "ours / mini-cola / mini-bert: 20 runs" in plan
 
 
+def test_the_starter_project_is_whole(shell: Shell, tmp_path: Path) -> None:
+    shell("stabbench init", tmp_path)
+    starter = ROOT / "stabbench" / "commands" / "starter"
+    written, meant = (
+        {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+        for folder in (tmp_path, starter)
+    )
+    assert written == {name: text for name, text in meant.items() if "__pycache__" not in name}
+
+
 @pytest.mark.slow
 def test_the_starter_project_passes_with_the_command_that_init_names(shell: Shell, tmp_path: Path) -> None:
     *_, command = shell("stabbench init stability", tmp_path).splitlines()
