@@ -1,4 +1,4 @@
-"""Tiny random models of the eight classes that strategies must work on, or say why not."""
+"""Tiny random models of every family that strategies must work on, or say why not."""
 
 from __future__ import annotations
 
