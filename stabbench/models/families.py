@@ -140,6 +140,17 @@ FAMILIES: tuple[Family, ...] = (
         final_norm="final_norm",
         query_and_value=("Wqkv",),
     ),
+    Family(
+        label="MPNet",
+        model_types=("mpnet",),
+        dropout={
+            "hidden_dropout": "hidden_dropout_prob",
+            "attention_dropout": "attention_probs_dropout_prob",
+        },
+        longest_input=positions_after_padding,
+        layers="encoder.layer",
+        query_and_value=("q", "v"),
+    ),
 )
 
 
