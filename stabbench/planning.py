@@ -89,7 +89,7 @@ def _request(
             f"{strategy_text} cannot be used with {model_name}: {reason}", "choose another model or strategy."
         )
     recipe = override(resolve_recipe(strategy, model.recipe), options.overrides)
-    models.check_length(model, recipe)
+    models.check_recipe(model, recipe)
     n_train = len(data.train.labels)
     if options.max_steps is not None and recipe.total_updates(n_train) > options.max_steps:
         recipe = recipe.change(steps=options.max_steps)
