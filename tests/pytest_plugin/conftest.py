@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+import stabbench.samples.stability  # with SciPy: pytester forgets what is imported while it runs
+from stabbench import tasks
 from tests.conftest import Toy
 
 SHORT = ("--stab-max-steps", "6", "-p", "no:cacheprovider", "-p", "no:hypothesispytest")
@@ -76,6 +78,32 @@ def project(toy: Toy, tmp_path: Path) -> Project:
     (made.folder / "pyproject.toml").write_text("")
     made.write_suite()
     return made
+
+
+@dataclass
+class InstantProject(Project):
+    """A project whose runs are made up at once by an executor of its own, most sessions in this process."""
+
+    pytester: pytest.Pytester | None = None
+
+    def run(self, *arguments: str, cache: bool = False, **kwargs: object) -> Session:
+        """Run a session to its end: here, unless it needs workers."""
+        mine = ("--stab-executor", "instant.py:Instant", *arguments)
+        if "-n" in arguments:
+            return super().run(*mine, cache=cache, **kwargs)
+        assert self.pytester is not None
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(self.folder)
+            patch.setattr(tasks.REGISTRY, "_registered", {})
+            done = self.pytester.runpytest_inprocess(*SHORT, *mine)
+        return Session(int(done.ret), done.stdout.str() + done.stderr.str())
+
+
+@pytest.fixture
+def instant(project: Project, pytester: pytest.Pytester) -> InstantProject:
+    """Return a project whose sessions need no trainer."""
+    shutil.copy(Path(__file__).with_name("instant.py"), project.folder)
+    return InstantProject(project.folder, project.toy, pytester)
 
 
 @pytest.fixture
