@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.pytest_plugin.conftest import InstantProject
+from tests.pytest_plugin.conftest import Project
 
 CONFTEST = """
 import json
@@ -36,13 +36,13 @@ def pytest_stab_table(config, headers, rows):
 """
 
 
-def told(project: InstantProject, hook: str) -> list[dict[str, object]]:
+def told(project: Project, hook: str) -> list[dict[str, object]]:
     lines = (project.folder / "hooks.jsonl").read_text().splitlines()
     return [found for found in map(json.loads, lines) if found["hook"] == hook]
 
 
 @pytest.mark.parametrize("workers", [[], ["-n", "2"]])
-def test_every_hook_is_called(instant: InstantProject, workers: list[str]) -> None:
+def test_every_hook_is_called(instant: Project, workers: list[str]) -> None:
     (instant.folder / "conftest.py").write_text(CONFTEST)
     found = instant.run(*workers, "suites/toy")
     assert [note["groups"] for note in told(instant, "planned")] == [["ours toy 3"]] * (2 if workers else 1)
@@ -59,7 +59,7 @@ def test_every_hook_is_called(instant: InstantProject, workers: list[str]) -> No
     assert any(line.startswith("published  ") for line in found.output.splitlines())
 
 
-def test_what_is_in_the_store_is_planned_and_judged_but_not_announced(instant: InstantProject) -> None:
+def test_what_is_in_the_store_is_planned_and_judged_but_not_announced(instant: Project) -> None:
     instant.run("suites/toy")
     (instant.folder / "conftest.py").write_text(CONFTEST)
     instant.run("suites/toy")
@@ -67,7 +67,7 @@ def test_what_is_in_the_store_is_planned_and_judged_but_not_announced(instant: I
     assert told(instant, "started") == told(instant, "finished") == []
 
 
-def test_a_group_that_cannot_be_planned_is_left_to_its_items(instant: InstantProject) -> None:
+def test_a_group_that_cannot_be_planned_is_left_to_its_items(instant: Project) -> None:
     (instant.folder / "conftest.py").write_text(CONFTEST)
     found = instant.run("suites/toy", "--stab-model", "./nowhere", "--stab-model", str(instant.toy.model))
     assert [note["groups"] for note in told(instant, "planned")] == [["ours toy 3"]]
@@ -75,7 +75,7 @@ def test_a_group_that_cannot_be_planned_is_left_to_its_items(instant: InstantPro
     assert found.code == 1
 
 
-def test_collecting_plans_nothing(instant: InstantProject) -> None:
+def test_collecting_plans_nothing(instant: Project) -> None:
     (instant.folder / "conftest.py").write_text(CONFTEST)
     instant.run("--collect-only", "suites/toy")
     assert not (instant.folder / "hooks.jsonl").exists()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from stabbench.runs import RunRecord, Store
-from tests.pytest_plugin.conftest import InstantProject
+from tests.pytest_plugin.conftest import Project
 
 HELD = ("--stab-seed-streams", "order,dropout", "--stab-held-seed", "7")
 
 
-def records(project: InstantProject) -> list[RunRecord]:
+def records(project: Project) -> list[RunRecord]:
     return list(Store(project.folder / ".stabbench").records())
 
 
@@ -19,7 +19,7 @@ def row(output: str) -> list[str]:
 
 
 @pytest.mark.parametrize("workers", [[], ["-n", "2"]])
-def test_held_streams_do_not_vary_and_no_run_is_lost(instant: InstantProject, workers: list[str]) -> None:
+def test_held_streams_do_not_vary_and_no_run_is_lost(instant: Project, workers: list[str]) -> None:
     found = instant.run(*workers, *HELD, "suites/toy")
     assert [run.replicate for run in records(instant)] == [0, 0, 0]
     seeds = [run.spec.seeds for run in records(instant) if run.spec]
@@ -30,7 +30,7 @@ def test_held_streams_do_not_vary_and_no_run_is_lost(instant: InstantProject, wo
     assert sum(found.outcomes().values()) == 5, found.output
 
 
-def test_a_plain_run_is_shared_with_the_streams_held_at_its_seed(instant: InstantProject) -> None:
+def test_a_plain_run_is_shared_with_the_streams_held_at_its_seed(instant: Project) -> None:
     instant.run("suites/toy")
     before = {run.key for run in records(instant)}
     instant.run("--stab-seed-streams", "head", "suites/toy")  # seed 0 with all else held at 0 is plain
@@ -39,7 +39,7 @@ def test_a_plain_run_is_shared_with_the_streams_held_at_its_seed(instant: Instan
 
 
 @pytest.mark.parametrize("workers", [[], ["-n", "2"]])
-def test_replicates_run_and_gates_judge_the_first(instant: InstantProject, workers: list[str]) -> None:
+def test_replicates_run_and_gates_judge_the_first(instant: Project, workers: list[str]) -> None:
     found = instant.run(*workers, "--stab-replicates", "2", "suites/toy")
     ran = sorted((run.seed, run.replicate) for run in records(instant))
     assert ran == [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1)]
@@ -50,30 +50,32 @@ def test_replicates_run_and_gates_judge_the_first(instant: InstantProject, worke
     assert row(runs_only.output)[3] == "3"
 
 
-def test_replicates_that_differ_are_named(instant: InstantProject, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_replicates_that_differ_are_named(instant: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WOBBLE", "yes")
     found = instant.run("--stab-replicates", "2", "suites/toy")
     assert "replicates: 3 of 3 seeds did not repeat" in found.output
     assert "ours on toy with tiny-bert, seed 0; " in found.output
 
 
-def test_each_planned_run_is_an_item(instant: InstantProject) -> None:
+def test_each_planned_run_is_an_item(instant: Project) -> None:
     found = instant.run(*HELD, "--stab-replicates", "2", "--collect-only", "-q", "suites/toy")
     for seed in range(3):
         name = f"run[ours-toy-tiny-bert-{seed}.order+dropout.held7"
         assert f"{name}]" in found.output
         assert f"{name}.replicate1]" in found.output
-    plain = instant.run("--stab-seed-streams", "strategy,order,head,dropout", "--collect-only", "-q", "suites/toy")
+    plain = instant.run(
+        "--stab-seed-streams", "strategy,order,head,dropout", "--collect-only", "-q", "suites/toy"
+    )
     assert "run[ours-toy-tiny-bert-2]" in plain.output
 
 
-def test_shards_share_replicates(instant: InstantProject) -> None:
+def test_shards_share_replicates(instant: Project) -> None:
     for share in ("1/2", "2/2"):
         instant.run("--stab-replicates", "2", "--stab-shard", share, "-m", "stab_run", "suites/toy")
     assert len(records(instant)) == 6
 
 
-def test_more_seeds_and_early_stop_keep_the_held_streams(instant: InstantProject) -> None:
+def test_more_seeds_and_early_stop_keep_the_held_streams(instant: Project) -> None:
     gates = "def test_few_runs_fail(stability):\n    assert stability.few_failures(at_most=0.2)\n"
     instant.write_suite(seeds=5, gates=gates)
     place = instant.folder / "suites" / "toy" / "test_toy.py"
@@ -96,7 +98,7 @@ def test_more_seeds_and_early_stop_keep_the_held_streams(instant: InstantProject
         (["--stab-seed-streams", "head", "--stab-baseline", "main"], "vary every random stream"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(instant: InstantProject, arguments: list[str], message: str) -> None:
+def test_what_cannot_be_meant_is_refused(instant: Project, arguments: list[str], message: str) -> None:
     found = instant.run(*arguments, "suites/toy")
     assert found.code == 4, found.output
     assert message in found.output
