@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -133,14 +133,20 @@ class PullSession:
         return unsettled if unsettled and not self.is_stopped(ref) else []
 
     def _submit(self, pending: Iterable[Request]) -> None:
-        """Offer the executor all that is missing: some runs first, then those of the whole session."""
-        taken = {request.spec.key for job in self._jobs for request in job.requests}
-        others = (r for other in self.refs for r in self._pending(other, self.group(other).requests))
-        missing = (r for r in itertools.chain(pending, others) if r.spec.key not in taken)
-        job = self.executor.submit(missing)
+        """Offer the executor all that is missing, and tell of what it takes."""
+        job = self.executor.submit(self._missing(pending))
         for request in job.requests:
             self.config.hook.pytest_stab_run_started(config=self.config, request=request)
         self._jobs.append(job)
+
+    def _missing(self, pending: Iterable[Request]) -> Iterator[Request]:
+        """Yield some runs, then whatever else the session lacks, each once and none that is in the works."""
+        seen = {request.spec.key for job in self._jobs for request in job.requests}
+        others = (r for other in self.refs for r in self._pending(other, self.group(other).requests))
+        for request in itertools.chain(pending, others):
+            if request.spec.key not in seen:
+                seen.add(request.spec.key)
+                yield request
 
     def _wait(self) -> None:
         """Wait until a run of ours ends; when none is in the works, a moment."""
