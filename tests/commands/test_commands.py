@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from stabbench.cli import main
+from stabbench.requests import Request
 from stabbench.runs import ErrorNote, Store
 from stabbench.strategies.catalog import parse_strategy
 from stabbench.text import duration
@@ -102,6 +103,21 @@ def test_plan_counts_and_writes_requests(toy, tmp_path: Path, capsys: pytest.Cap
     ]
     assert main(as_in_the_session) == 0
     assert "1 in the store" in capsys.readouterr().out
+
+
+def test_plan_takes_the_options_of_a_session(toy, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    suite = tmp_path / "test_toy_streams.py"
+    suite.write_text(toy.suite_file(seeds=4))
+    plan = ["plan", str(suite), "--no-estimate", "--stab-store", str(tmp_path / "store")]
+    held = ["--stab-seed-streams", "order", "--held-seed", "7", "--replicates", "2", "--stab-shard", "1/2"]
+    folder = tmp_path / "requests"
+    assert main([*plan, *held, "--stab-max-steps", "5", "--write", str(folder)]) == 0
+    assert "4 runs of 5 steps" in capsys.readouterr().out  # two seeds of four, twice
+    specs = [Request.model_validate_json(file.read_bytes()).spec for file in folder.iterdir()]
+    assert sorted((spec.seeds.order, spec.replicate) for spec in specs) == [(0, 0), (0, 1), (2, 0), (2, 1)]
+    assert {spec.seeds.head for spec in specs} == {7}
+    assert main([*plan, "--seed-streams", "ordre"]) == 2
+    assert "did you mean 'order'" in capsys.readouterr().err
 
 
 def test_plan_estimates(toy, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
