@@ -45,7 +45,7 @@ def threshold_rule(n: int, most: int) -> NDArray[np.int8]:
 
 
 def spread_stops(scores: NDArray[np.float64], tau: float) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Seeds run until FAIL of "spread of all runs at most tau" is certain, and if it is; grids on the last axis.
+    """Seeds run until FAIL of "spread at most tau" is certain, and whether it is; grids along the last axis.
 
     By the chi-squared rule alone, a rule that no gate uses without Bonett's: the sum of squares about the
     running mean never falls, so FAIL is certain once it exceeds (n-1) (b_n tau)^2.
