@@ -8,6 +8,12 @@ BLOCKS = " ▁▂▃▄▅▆▇█"
 WIDTH = 56
 
 
+def blocks(counts: Sequence[int]) -> str:
+    """Return counts as bars of one character: the largest is a full block, 0 is blank, none else is."""
+    most = max(counts, default=0) or 1
+    return "".join(BLOCKS[-(-count * (len(BLOCKS) - 1) // most)] for count in counts)
+
+
 def strips(samples: Mapping[str, Sequence[float]], constant: float, width: int = WIDTH) -> str:
     """Return a histogram line for each sample on one common axis, and the axis.
 
@@ -32,9 +38,7 @@ def strips(samples: Mapping[str, Sequence[float]], constant: float, width: int =
         counts = [0] * width
         for score in scores:
             counts[column(score)] += 1
-        fullest = max(counts) or 1
-        blocks = "".join(BLOCKS[-(-count * (len(BLOCKS) - 1) // fullest)] for count in counts)
-        lines.append(f"{name:<{margin}}  {blocks}".rstrip())
+        lines.append(f"{name:<{margin}}  {blocks(counts)}".rstrip())
     axis = ["-"] * width
     axis[column(constant)] = "^"
     lines.append(f"{'':<{margin}}  {''.join(axis)}")

@@ -1,4 +1,4 @@
-"""Expected maximum, predictions, decomposition of the variance, early stopping."""
+"""Expected maximum, predictions, early stopping."""
 
 from itertools import combinations, pairwise
 
@@ -95,40 +95,6 @@ def test_jensen_shannon():
 def test_jensen_shannon_refuses(bad):
     with pytest.raises(StabbenchError):
         st.jensen_shannon(bad)
-
-
-def test_decomposition_finds_the_two_seeds():
-    generator = np.random.default_rng(2)
-    found = []
-    for _ in range(300):
-        grid = (
-            generator.normal(0, 2, (8, 1))
-            + generator.normal(0, 1, (1, 10))
-            + generator.normal(0, 1.5, (8, 10))
-        )
-        found.append(st.decompose(grid))
-    assert np.mean([d.head.variance for d in found]) == pytest.approx(4, rel=0.12)
-    assert np.mean([d.order.variance for d in found]) == pytest.approx(1, rel=0.15)
-    assert np.mean([d.remainder.variance for d in found]) == pytest.approx(2.25, rel=0.05)
-    for d in found:
-        assert d.head.share + d.order.share + d.remainder.share == pytest.approx(1)
-    truth = 4 / (4 + 2.25)
-    assert np.mean([d.head.lower > truth for d in found]) == pytest.approx(0.05, abs=0.04)
-    assert np.mean([d.head.upper < truth for d in found]) == pytest.approx(0.05, abs=0.04)
-
-
-def test_decomposition_has_its_level_when_the_head_does_nothing():
-    generator = np.random.default_rng(3)
-    p = [st.decompose(generator.normal(0, 1, (5, 5))).head.p_value for _ in range(1_000)]
-    assert np.mean(np.array(p) <= 0.05) == pytest.approx(0.05, abs=0.021)
-
-
-def test_decomposition_of_nothing():
-    assert st.decompose(np.full((3, 4), 0.5)) is None
-    assert st.decompose(np.add.outer(np.arange(3.0), np.arange(4.0))) is None
-    for bad in (np.ones((1, 5)), np.ones(5), np.full((2, 2), np.nan)):
-        with pytest.raises(StabbenchError):
-            st.decompose(bad)
 
 
 @given(some.integers(5, 30), some.floats(0.02, 0.5), some.floats(0, 1), some.integers(0, 2**32 - 1))
