@@ -69,7 +69,12 @@ def describe(found: Analysis, records: Sequence[RunRecord]) -> str:
         _agreement(found.all_runs, found.successes) if found.all_runs else "",
         _repeats(found.repeats) if found.repeats else "",
         *map(_grid, found.grids),
-        "\n".join(_lines("not shown", [line for text in found.missing for line in wrap(text, 88, break_on_hyphens=False)])),
+        "\n".join(
+            _lines(
+                "not shown",
+                [line for text in found.missing for line in wrap(text, 88, break_on_hyphens=False)],
+            )
+        ),
     ]
     return "\n\n".join(part for part in parts if part)
 

@@ -133,21 +133,21 @@ def contrast(first: Stability, second: Stability) -> Contrast:
 
 
 def _scores(sample: Stability) -> Scores:
-    scores, k, n = sample.sample.scores, sample.failed, sample.finished
+    scores, k, n = sample.scores, sample.failed, sample.finished
     collapsed = [is_collapsed(run) for run in sample.runs]
     low, high = (float(bound) for bound in statistics.clopper_pearson(k, n, 0.025))
     return Scores(
         runs=n,
         failed=k,
         collapsed=None if None in collapsed else sum(map(bool, collapsed)),
-        by_seed=dict(zip(sample.planned_seeds, sample.scores, strict=True)),
+        by_seed=dict(zip(sample.planned_seeds, scores, strict=True)),
         mean=sample.mean,
         median=sample.median,
         interquartile_mean=statistics.interquartile_mean(scores),
         std=sample.std if n > 1 else None,
         std_of_successes=sample.std_of_successes if n - k > 1 else None,
-        min=float(scores.min()),
-        max=sample.max,
+        min=min(scores),
+        max=max(scores),
         failure_rate={
             "Clopper-Pearson": (low, high),
             "Wilson": statistics.wilson(k, n),
