@@ -185,6 +185,13 @@ def test_a_grid_of_head_and_order_seeds_is_split() -> None:
     assert found.scores.runs == 3
 
 
+def test_a_grid_is_made_of_first_replicates() -> None:
+    found = analyse([*crossed(range(2), range(2)), one(range(200), seeds(0, 1), replicate=1)])
+    assert found.grids == analyse(crossed(range(2), range(2))).grids
+    assert found.repeats is not None
+    assert (found.repeats.seeds, found.repeats.seed_std) == (1, None)
+
+
 def test_a_grid_with_holes_or_one_head_names_what_is_missing() -> None:
     whole = crossed(range(3), range(4))
     holes = analyse([run for run in whole if run.record.spec.seeds != seeds(1, 2)])  # type: ignore[union-attr]
