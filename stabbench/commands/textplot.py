@@ -8,12 +8,6 @@ BLOCKS = " ▁▂▃▄▅▆▇█"
 WIDTH = 56
 
 
-def blocks(counts: Sequence[int]) -> str:
-    """Return counts as bars of one character: the largest is a full block, 0 is blank, none else is."""
-    most = max(counts, default=0) or 1
-    return "".join(BLOCKS[-(-count * (len(BLOCKS) - 1) // most)] for count in counts)
-
-
 def strips(samples: Mapping[str, Sequence[float]], constant: float, width: int = WIDTH) -> str:
     """Return a histogram line for each sample on one common axis, and the axis.
 
@@ -45,3 +39,9 @@ def strips(samples: Mapping[str, Sequence[float]], constant: float, width: int =
     ends = f"{100 * low:.1f}{100 * high:>{width - len(f'{100 * low:.1f}')}.1f}"
     lines.append(f"{'':<{margin}}  {ends}   (^ constant classifier, {100 * constant:.1f})")
     return "\n".join(lines)
+
+
+def blocks(counts: Sequence[int]) -> str:
+    """Return counts as bars of one character: the largest is a full block, 0 is blank, none else is."""
+    most = max(counts, default=0) or 1
+    return "".join(BLOCKS[-(-count * (len(BLOCKS) - 1) // most)] for count in counts)
