@@ -42,7 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print what each group of the source shows, and how it compares with the other's."""
     runs, details = _read(arguments.source, arguments)
-    found = [(analyse([details(record) for record in group]), group) for group in _groups(runs)]
+    samples = {sample.runs[0].group: sample for sample in runs.groups()}
+    found = [
+        (analyse([details(record) for record in records], samples.get(records[0].group)), records)
+        for records in _groups(runs)
+    ]
     contrasts = _contrasts(runs, _read(arguments.other, arguments)[0]) if arguments.other else []
     if arguments.json:
         data = {

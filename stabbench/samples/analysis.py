@@ -88,16 +88,23 @@ class Contrast:
     spread_p_value: float
 
 
-def analyse(runs: Sequence[RunWithPredictions]) -> Analysis:
+def analyse(runs: Sequence[RunWithPredictions], planned: Stability | None = None) -> Analysis:
     """Return what the runs of one group show.
 
     Args:
         runs: at least one; all of one group, replicates and runs with seeds per stream among them.
+        planned: the group's sample, if it is known which of its runs are not there.
     """
     first = runs[0].record
     plain = [run for run in runs if run.record.replicate == 0 and has_one_seed(run.record)]
     sample = Stability.from_records(run.record for run in plain) if plain else None
     missing = [] if sample else ["scores: no run has one seed for all its random streams"]
+    if planned and not planned.complete:
+        absent, errored = len(planned.missing_seeds), len(planned.errored)
+        missing.append(
+            f"{absent} of {planned.planned} planned runs ({errored} errored): the others are described, and "
+            "they may be a biased choice"
+        )
     all_runs, unknown = agreement(plain)
     successes = None
     if all_runs and sample and sample.failed:

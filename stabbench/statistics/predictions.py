@@ -95,7 +95,7 @@ def stuck_at_entropy(final_loss: ArrayLike, entropy: float, tolerance: float = 0
 
     Args:
         final_loss: any shape, mean training loss at the end, nats; NaN counts as stuck.
-        entropy: see `label_entropy`.
+        entropy: of the training labels, nats: the loss of a classifier that ignores its input.
         tolerance: part of the entropy that a stuck loss may lie below it.
     """
     return np.asarray(~(np.asarray(final_loss, dtype=np.float64) < (1 - tolerance) * entropy))

@@ -102,6 +102,19 @@ def test_archives_and_baselines_show_what_they_keep(
     assert any(text.startswith("agreement: 0 of 8 runs") for text in saved["missing"])
 
 
+def test_a_group_that_was_stopped_says_what_it_lacks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = Store(tmp_path)
+    for seed in range(6):
+        store.write(*run("devlin", "mini-rte", seed, kind="failed"))
+    store.note_stopped(run("devlin", "mini-rte")[0].group, range(25))
+    assert main(["analyse", str(tmp_path)]) == 0
+    assert "19 of 25 planned runs (0 errored)" in line(capsys.readouterr().out, "not shown")
+    assert main(["analyse", str(tmp_path), str(tmp_path)]) == 2
+    assert "6 of 25 runs" in capsys.readouterr().err
+
+
 def test_a_group_is_named_by_the_beginning_of_its_digest(
     store: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -102,6 +102,15 @@ def test_rows_and_agreement_are_counted_by_hand() -> None:
     assert analyse([one([], seed) for seed in range(3)]).all_runs.pairwise_disagreement == 0  # type: ignore[union-attr]
 
 
+def test_churn_is_that_of_the_accuracy_whatever_the_metric() -> None:
+    pairs = [generate.run("devlin", "mini-cola", seed, kind="success") for seed in range(6)]
+    found = analyse([RunWithPredictions.from_arrays(*pair) for pair in pairs]).all_runs
+    right = np.array([arrays["logits"].argmax(axis=1) == arrays["dev_labels"] for _, arrays in pairs])
+    flips = right.var(axis=0, ddof=1).mean() / right.shape[1]
+    assert found is not None
+    assert found.churn_ratio == pytest.approx(right.mean(axis=1).var(ddof=1) / flips)
+
+
 def test_failed_runs_are_shown_apart() -> None:
     runs = [one([seed], seed) for seed in range(4)] + [one(np.flatnonzero(LABELS == 0), 4)]
     found = analyse(runs)
