@@ -12,9 +12,11 @@ from textwrap import wrap
 import numpy as np
 from tabulate import tabulate
 
-from stabbench.commands.textplot import blocks, strips
+from stabbench import metrics
+from stabbench.commands.textplot import BLOCKS, bars, strips
 from stabbench.errors import StabbenchError, UnknownNameError
-from stabbench.leaderboard.text import one_line, points
+from stabbench.leaderboard.text import DASH, one_line
+from stabbench.metrics import Metric
 from stabbench.registry import suggest
 from stabbench.runs import RunRecord, Store
 from stabbench.samples.agreement import Agreement, RunWithPredictions
@@ -55,24 +57,31 @@ def run(arguments: argparse.Namespace) -> int:
         }
         print(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False))
         return 0
-    print("\n\n".join([describe(*pair) for pair in found] + [describe_contrast(one) for one in contrasts]))
+    blocks = [describe(analysis, records[0]) for analysis, records in found]
+    print("\n\n".join(blocks + [describe_contrast(one) for one in contrasts]))
     return 0
 
 
-def describe(found: Analysis, records: Sequence[RunRecord]) -> str:
-    """Return what a group of runs shows, as text for a terminal."""
-    first = records[0]
+def describe(found: Analysis, first: RunRecord) -> str:
+    """Return what a group of runs shows, as text for a terminal.
+
+    Args:
+        found: the analysis.
+        first: the record of one of the runs, for what all have in common.
+    """
+    metric = metrics.named(first.metric, first.better)
+    points = " in points" if metric.scale == 100 else ""
     title = (
-        f"{one_line(found.strategy)} on {one_line(found.task)} with {one_line(found.model)}: "
-        f"{len(records)} runs, group {found.group[:12]}\n"
-        f"{first.metric} in points; the best constant classifier reaches {points(first.constant)}"
+        f"{one_line(found.strategy)} on {one_line(found.task)} with {one_line(found.model)}, "
+        f"group {found.group[:12]}\n"
+        f"{one_line(metric.name)}{points}; the best constant predictor reaches {metric.text(first.constant)}"
     )
     parts = [
         title,
-        _scores(found.scores, first.constant) if found.scores else "",
+        _scores(found.scores, first.constant, metric) if found.scores else "",
         _agreement(found.all_runs, found.successes) if found.all_runs else "",
-        _repeats(found.repeats) if found.repeats else "",
-        *map(_grid, found.grids),
+        _repeats(found.repeats, metric) if found.repeats else "",
+        *(_grid(grid, metric) for grid in found.grids),
         "\n".join(
             _lines(
                 "not shown",
@@ -99,25 +108,27 @@ def _lines(name: str, texts: Sequence[str]) -> list[str]:
     return [f"{name if i == 0 else '':<{MARGIN}}{text}" for i, text in enumerate(texts)]
 
 
-def _scores(found: Scores, constant: float) -> str:
+def _text(value: float | None, metric: Metric) -> str:
+    return DASH if value is None else metric.text(value, 2)
+
+
+def _scores(found: Scores, constant: float, metric: Metric) -> str:
     collapsed = "" if found.collapsed is None else f", {found.collapsed} collapsed"
-    intervals = (
-        f"{points(low)} to {points(high)} ({method})" for method, (low, high) in found.failure_rate.items()
+    rates = (
+        f"{100 * low:.1f} to {100 * high:.1f} ({method})"
+        for method, (low, high) in found.failure_rate.items()
     )
+    middle = {"mean": found.mean, "median": found.median, "interquartile mean": found.interquartile_mean}
+    width = {"std": found.std, "of successes": found.std_of_successes, "min": found.min, "max": found.max}
+    scores = [
+        "   ".join(f"{name} {_text(value, metric)}" for name, value in row.items()) for row in (middle, width)
+    ]
     return "\n".join(
         [
             *_lines("runs", [f"{found.runs}, {found.failed} failed{collapsed}"]),
-            *_lines(
-                "scores",
-                [
-                    f"mean {points(found.mean, 2)}   median {points(found.median, 2)}   "
-                    f"interquartile mean {points(found.interquartile_mean, 2)}",
-                    f"std {points(found.std, 2)}, of successes {points(found.std_of_successes, 2)}   "
-                    f"min {points(found.min, 2)}   max {points(found.max, 2)}",
-                ],
-            ),
-            *strips({" " * (MARGIN - 2): list(found.by_seed.values())}, constant).splitlines(),
-            *_lines("failure rate, 95 %", [", ".join(intervals)]),
+            *_lines("scores", scores),
+            *strips({" " * (MARGIN - 2): list(found.by_seed.values())}, constant, metric).splitlines(),
+            *_lines("failure rate, 95 %", [", ".join(rates)]),
         ]
     )
 
@@ -147,42 +158,42 @@ def _right_rows(found: Agreement) -> str:
     between = counts[1:n]
     if not any(between):
         return "\n".join(_lines("rows of the dev set", [words]))
-    picture = blocks(between)
+    picture = bars(between)
     axis = f"1{n - 1:>{len(picture) - 1}}" if len(picture) > 2 else ""
     return "\n".join(
         _lines("rows of the dev set", [f"{words}; the others by the number of right runs:", picture, axis])
     ).rstrip()
 
 
-def _repeats(found: Repeats) -> str:
+def _repeats(found: Repeats, metric: Metric) -> str:
     runs = f"{found.runs} runs of {found.seeds} seeds"
     if found.identical == found.seeds:
         return "\n".join(_lines("same seed again", [f"{runs}: identical to the last bit"]))
     differ = found.pairwise_disagreement
-    seed = "" if found.seed_std is None else f", of the seeds themselves {points(found.seed_std, 2)}"
+    seed = "" if found.seed_std is None else f", of the seeds themselves {_text(found.seed_std, metric)}"
     texts = [
         f"{runs}: {found.identical} of {found.seeds} seeds identical",
-        f"std with one seed {points(found.same_seed_std, 2)}{seed}",
+        f"std with one seed {_text(found.same_seed_std, metric)}{seed}",
     ]
     if differ is not None:
         texts.append(f"two runs of one seed differ on {differ:.1%} of the rows")
     return "\n".join(_lines("same seed again", texts))
 
 
-def _grid(grid: Grid) -> str:
+def _grid(grid: Grid, metric: Metric) -> str:
     known = [score for row in grid.scores for score in row if score is not None]
     low, span = min(known), (max(known) - min(known)) or 1.0
     streams = ", ".join(("order", *grid.with_order))
     others = ", ".join(name for name in ("head", "dropout", "strategy") if name not in grid.with_order)
     lines = [f"seeds of {others} (rows) by seeds of {streams} (columns)"]
     for head, row in zip(grid.heads, grid.scores, strict=True):
-        cells = (" " if score is None else "▁▂▃▄▅▆▇█"[int(7 * (score - low) / span)] for score in row)
+        cells = (" " if score is None else BLOCKS[1 + int(7 * (score - low) / span)] for score in row)
         lines.append(f"{head:>6}  {''.join(cell * 2 for cell in cells)}")
-    lines.append(f"        {points(low)} (▁) to {points(max(known))} (█)")
+    lines.append(f"        {_text(low, metric)} (▁) to {_text(max(known), metric)} (█)")
     if grid.variance is not None:
         found = grid.variance
         lines += [
-            f"std of one run {points(float(np.sqrt(found.total)), 2)}; of its variance",
+            f"std of one run {_text(float(np.sqrt(found.total)), metric)}; of its variance",
             _component("head", found.head),
             _component("order", found.order),
             f"{'the rest':<9}{found.remainder.share:>5.0%}  what both do together, and everything else",

@@ -239,6 +239,15 @@ def test_two_groups_are_contrasted_by_their_scores() -> None:
     as_extreme = np.mean([t >= found.spread_statistic - 1e-9 for t in divisions])
     assert found.spread_p_value == pytest.approx(as_extreme)
     assert contrast(steady, shaky).spread_p_value > 0.9
+    lower = [
+        Stability.from_records(
+            run.model_copy(update={"metric": "energy", "better": "lower"}) for run in side.runs
+        )
+        for side in (shaky, steady)
+    ]
+    mirrored = contrast(*lower)
+    assert mirrored.probability_of_improvement == pytest.approx(1 - found.probability_of_improvement)
+    assert mirrored.spread_p_value == pytest.approx(found.spread_p_value)
     assert contrast(steady, steady).probability_of_improvement == 0.5
     with pytest.raises(Incomplete):
         contrast(replace(shaky, planned_seeds=(*shaky.planned_seeds, 99)), steady)
