@@ -20,6 +20,7 @@ COMMANDS = {
     "validate": ("stabbench.commands.validate", "check a strategy on the mini world before spending a GPU"),
     "import": ("stabbench.commands.import_", "bring scores from elsewhere into a store"),
     "baseline": ("stabbench.commands.baseline", "save, show or restore a baseline"),
+    "analyse": ("stabbench.commands.analyse", "show agreement of runs, and where their variance comes from"),
     "compare": ("stabbench.commands.compare", "compare two baselines or groups of runs"),
     "leaderboard": ("stabbench.commands.leaderboard", "write tables, pictures and the page"),
     "report": ("stabbench.commands.report", "explain a group of runs or one run"),

@@ -163,7 +163,7 @@ class Summary:
         return "" if store == Path(".stabbench").resolve() else f" --store {os.path.relpath(store)}"
 
     def _baseline(self, place: Path) -> str:
-        from stabbench.samples.baselines import read_baseline  # SciPy takes a second to import
+        from stabbench.samples.baselines import read_baseline  # with SciPy: not before it is needed
 
         groups = read_baseline(place).groups()
         unused = [str(group) for group in groups if group.runs[0].group not in self.compared]
