@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stabbench import metrics
-from stabbench.commands.textplot import BLOCKS, strips
+from stabbench.commands.textplot import BLOCKS, bars, strips
 
 SCORES = st.lists(st.floats(0, 1), min_size=1, max_size=30)
 
@@ -35,3 +35,9 @@ def test_no_score_is_lost_and_the_axis_is_common(one, other, constant) -> None:
         assert filled == {min(55, int((score - low) / span * 56)) for score in scores}
         assert set(shown) <= set(BLOCKS)
     assert lines[2].count("^") == 1
+
+
+def test_a_count_is_seen_however_small_and_none_is_blank() -> None:
+    assert bars([0, 1, 500, 1000]) == " ▁▄█"
+    assert bars([0, 0]) == "  "
+    assert bars([]) == ""
