@@ -17,6 +17,8 @@ METHOD = '''"""A method."""
 from dataclasses import dataclass
 from stabbench.strategies import Strategy
 from neighbour import SCALE
+import math
+import typing
 
 @dataclass
 class Mine(Strategy):
@@ -27,7 +29,9 @@ class Mine(Strategy):
 
     def loss(self, model, batch, step):
         """Return it."""
-        return model(**batch).loss * SCALE
+        from stabbench.strategies.base import Step
+        total = model(**batch).loss * SCALE
+        return total * math.cos(0.0)
 '''
 NEIGHBOUR = "import distant\nSCALE = distant.ONE * 2\n"
 
@@ -65,6 +69,14 @@ def original(tmp_path: Path) -> str:
         ("mine.py", '"""Return it."""', "# nothing"),
         ("mine.py", '"one line"', '"another line"'),
         ("mine.py", "self, model, batch, step", "self,\n             model, batch, step"),
+        ("mine.py", "model, batch, step):", "model: object, batch, step: 'Step') -> 'Loss':"),
+        ("mine.py", "total = model", "total: 'Loss' = model"),
+        ("mine.py", "width: float = 2.0", "width: int | float = 2.0"),
+        ("mine.py", "import math", "import math\nfrom stabbench.spec import Recipe"),
+        ("mine.py", "import math", "import math\nimport stabbench.spec"),
+        ("mine.py", "from stabbench.strategies import", "from stabbench.strategies.base import"),
+        ("mine.py", "        from stabbench.strategies.base import Step\n", ""),
+        ("mine.py", "import typing", "import typing\nif typing.TYPE_CHECKING:\n    from torch import nn"),
         ("neighbour.py", "import distant\n", "# far away\nimport distant\n\n"),
         ("other.py", "X = 1", "X = 2"),  # nobody imports it
     ],
@@ -80,6 +92,10 @@ def test_what_does_not_count(tmp_path: Path, original: str, file: str, old: str,
         ("mine.py", "width: float = 2.0", "width: float = 3.0"),
         ("mine.py", "* SCALE", "+ SCALE"),
         ("mine.py", "def loss", "def penalty"),
+        ("mine.py", "import math", "import cmath as math"),  # by foreign modules
+        ("mine.py", "import math", "import math\nimport json"),
+        ("mine.py", "import math", "import math\nfrom torch.nn.functional import gelu"),
+        ("mine.py", "base import Step", "base import Step as Base"),  # a name of ours that is another here
         ("neighbour.py", "* 2", "* 3"),
         ("distant.py", "1.0", "1.5"),
     ],
