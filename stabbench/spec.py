@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
@@ -184,6 +185,10 @@ class Seeds(Frozen):
         return cls(head=seed, order=seed, dropout=seed, strategy=seed)
 
 
+STREAMS = tuple(Seeds.model_fields)
+"""Names of the random streams of a run."""
+
+
 def stream_seed(seed: int, stream: str) -> int:
     """Return the 63-bit seed of a named stream, derived statelessly: adding a stream moves no other."""
     return int.from_bytes(hashlib.sha256(f"{stream}:{seed}".encode()).digest()[:8], "big") >> 1
@@ -356,12 +361,12 @@ class RunSpec(Stored):
             raise TypeError(f"a run of kind {self.work.kind} is no fine-tuning")
         return self.work
 
-    @property
+    @cached_property
     def key(self) -> str:
         """SHA-256 of the canonical JSON: the name of the run in every store."""
         return digest(self.model_dump(mode="json"))
 
-    @property
+    @cached_property
     def group(self) -> str:
         """Digest of all but the seeds: runs of one group are one sample."""
         return digest(self.model_dump(mode="json", exclude={"seeds", "replicate"}))
@@ -370,6 +375,13 @@ class RunSpec(Stored):
     def seed(self) -> int:
         """The plain seed; the head's where the streams differ."""
         return self.seeds.head
+
+    def __copy__(self) -> Self:
+        """Return a copy without the digests, which are not those of what ``model_copy`` makes of it."""
+        copied = super().__copy__()
+        for name in ("key", "group"):
+            copied.__dict__.pop(name, None)
+        return copied
 
     def change(self, **changes: Any) -> RunSpec:
         """Return a validated copy with fields of the run or of its work changed.

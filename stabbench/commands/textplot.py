@@ -37,9 +37,7 @@ def strips(
         counts = [0] * width
         for score in scores:
             counts[column(score)] += 1
-        fullest = max(counts) or 1
-        blocks = "".join(BLOCKS[-(-count * (len(BLOCKS) - 1) // fullest)] for count in counts)
-        lines.append(f"{name:<{margin}}  {blocks}".rstrip())
+        lines.append(f"{name:<{margin}}  {bars(counts)}".rstrip())
     axis = ["-"] * width
     axis[column(constant)] = "^"
     lines.append(f"{'':<{margin}}  {''.join(axis)}")
@@ -47,3 +45,9 @@ def strips(
     ends = f"{left}{metric.text(high):>{width - len(left)}}"
     lines.append(f"{'':<{margin}}  {ends}   (^ constant classifier, {metric.text(constant)})")
     return "\n".join(lines)
+
+
+def bars(counts: Sequence[int]) -> str:
+    """Return counts as bars of one character: the largest is a full block, 0 is blank, none else is."""
+    most = max(counts, default=0) or 1
+    return "".join(BLOCKS[-(-count * (len(BLOCKS) - 1) // most)] for count in counts)

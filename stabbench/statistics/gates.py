@@ -55,7 +55,6 @@ def spread_gate(
     alpha: float = 0.05,
     scope: Scope = "success",
     failures: Evidence | None = None,
-    chi2_only: bool = False,
 ) -> Evidence:
     """Is the standard deviation across seeds at most tau?
 
@@ -70,7 +69,6 @@ def spread_gate(
             seeds cannot certify alone, since a rare failure may not have been seen: it passes only beside a
             passed `failures` gate.
         failures: the evidence of the failures gate, for scope="all".
-        chi2_only: without Bonett's guard, the rule that deterministic curtailment belongs to.
 
     Raises:
         StabbenchError: an argument is out of range.
@@ -89,8 +87,8 @@ def spread_gate(
         (float(bounds.chi2_lower), float(bounds.chi2_upper)),
         (float(bounds.bonett_lower), float(bounds.bonett_upper)),
     )
-    lower, upper = chi2 if chi2_only else (min(chi2[0], bonett[0]), max(chi2[1], bonett[1]))
-    verdict = outcome_of(spread_codes(bounds, tau, chi2_only))
+    lower, upper = min(chi2[0], bonett[0]), max(chi2[1], bonett[1])
+    verdict = outcome_of(spread_codes(bounds, tau))
     reason = f"std {s:.4g} over {n_used} runs: {lower:.4g} to {upper:.4g} fits; allowed {tau:.4g}"
     degenerate = sample.degenerate if scope == "all" else sample.degenerate_successes
     needed = None

@@ -140,8 +140,8 @@ def regression_gate(
     own = moments(candidate.scores, ok)
     reason += (
         f": failed {candidate.n_failed}/{candidate.n} against {baseline.n_failed}/{baseline.n}, "
-        f"successes {candidate.measured(own.mean):.4g} +- {np.sqrt(own.variance):.4g} "
-        f"against {baseline.measured(base.mean):.4g} +- {np.sqrt(base.variance):.4g}"
+        f"successes {candidate.measured(float(own.mean)):.4g} +- {np.sqrt(own.variance):.4g} "
+        f"against {baseline.measured(float(base.mean)):.4g} +- {np.sqrt(base.variance):.4g}"
     )
     needed = None
     if outcome is Outcome.INCONCLUSIVE and not refused:
@@ -149,11 +149,11 @@ def regression_gate(
     details: dict[str, Any] = {
         "n": candidate.n,
         "failed": candidate.n_failed,
-        "mean": candidate.measured(own.mean),
+        "mean": candidate.measured(float(own.mean)),
         "std": np.sqrt(own.variance),
         "baseline_n": baseline.n,
         "baseline_failed": baseline.n_failed,
-        "baseline_mean": baseline.measured(base.mean),
+        "baseline_mean": baseline.measured(float(base.mean)),
         "baseline_std": np.sqrt(base.variance),
         "mean_margin": margin,
         "ratio_margin": ratio_margin,
