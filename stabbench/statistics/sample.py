@@ -63,7 +63,7 @@ class Sample:
             )
         return cls(values, flags, numbers, sign)
 
-    def measured(self, score: float) -> float:
+    def measured(self, score: float | Floats) -> float:
         """A score, or a mean of scores, as it was measured: without the negation of lower-is-better ones."""
         return self.sign * float(score) + 0.0  # never -0.0
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -13,17 +15,15 @@ from stabbench.planning import PlanOptions, plan_group
 from stabbench.requests import Request
 from stabbench.suite import Suite
 
-KAPPA = """
-from stabbench.metrics import LabelMetric
+PAGE = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+(KAPPA,) = [block for block in re.findall(r"(?:^(?:    .*)?\n)+", PAGE, re.M) if "def kappa" in block]
 
-def kappa(counts):
-    n = sum(map(sum, counts))
-    right = sum(row[label] for label, row in enumerate(counts)) / n
-    chance = sum(sum(row) * sum(column) for row, column in zip(counts, zip(*counts))) / n**2
-    return (right - chance) / (1 - chance) if chance < 1 else 0.0
 
-KAPPA = LabelMetric("kappa", range=(-1, 1), chance=0.0, compute=kappa)
-"""
+def test_the_page_names_every_metric_with_direction_and_aliases() -> None:
+    rows = re.findall(r"^\| `([\w-]+)` \| (higher|lower) \|.*\| (.*?) ?\|$", PAGE, re.M)
+    printed = {name: (better, tuple(re.findall(r"`(.*?)`", others))) for name, better, others in rows}
+    ours = map(metrics.get, filter(metrics.REGISTRY.is_announced, metrics.REGISTRY.names()))
+    assert printed == {metric.name: (metric.better, metric.aliases) for metric in ours}
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_a_metric_that_no_classifier_can_be_scored_by_is_refused_at_planning(
 
 
 def test_a_metric_in_a_file_of_ones_own_is_planned_by_its_name(tmp_path: Path) -> None:
-    (tmp_path / "own.py").write_text(KAPPA)
+    (tmp_path / "own.py").write_text(textwrap.dedent(KAPPA))
     task = tasks.local_task("by-file", metric=f"{tmp_path}/own.py:KAPPA", **rows(tmp_path)).name
     group = plan_group(
         Suite(task=task, models=["mini-bert"]), task, "mini-bert", "ours", PlanOptions(seeds=1)
