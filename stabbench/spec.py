@@ -28,6 +28,9 @@ TRAINER_VERSION = 1
 
 Precision = Literal["fp32", "tf32", "bf16"]
 
+Direction = Literal["higher", "lower"]
+"""Which scores of a metric are better."""
+
 
 def canonical_json(data: Any) -> str:
     """Return the one JSON text of ``data``: sorted keys, no white space, no NaN or infinity."""
@@ -192,7 +195,11 @@ def stream_seed(seed: int, stream: str) -> int:
 
 
 class TaskSpec(Stored):
-    """The data of a run: which task, which rows, and the fingerprint of exactly these rows."""
+    """The data of a run: which task, which rows, and the fingerprint of exactly these rows.
+
+    Attributes:
+        better: the direction of the metric.
+    """
 
     always: ClassVar[frozenset[str]] = frozenset({"train_size", "stratified", "sample_seed"})
 
@@ -205,6 +212,7 @@ class TaskSpec(Stored):
     stratified: bool = False
     sample_seed: int = Field(default=0, ge=0)
     fingerprint: str
+    better: Direction = "higher"
 
 
 class ModelSpec(Stored):
@@ -230,14 +238,19 @@ class StrategySpec(Stored):
     source: str
 
 
-class Names(Frozen):
-    """What every run has, whatever it does: what it is called, and what is scored on how many rows."""
+class Names(Stored):
+    """What every run has, whatever it does: what it is called, and what is scored on how many rows.
+
+    Attributes:
+        better: the direction of the metric.
+    """
 
     task: str
     model: str
     strategy: str
     metric: str
     n_dev: int
+    better: Direction = "higher"
 
 
 class FineTuning(Stored):
@@ -266,6 +279,7 @@ class FineTuning(Stored):
             model=self.model.name,
             strategy=self.strategy.label,
             metric=self.task.metric,
+            better=self.task.better,
             n_dev=self.task.n_dev,
         )
 
@@ -370,6 +384,10 @@ class RunSpec(Stored):
         return copied
 
     def change(self, **changes: Any) -> RunSpec:
-        """Return a validated copy with fields of the run or of its work changed."""
+        """Return a validated copy with fields of the run or of its work changed.
+
+        Raises:
+            pydantic.ValidationError: on an unknown field or a value out of range.
+        """
         own = {name: changes.pop(name, getattr(self, name)) for name in ("format", "seeds", "replicate")}
-        return RunSpec(**own, work=self.work.model_copy(update=changes))
+        return RunSpec(**own, work=type(self.work)(**{**dict(self.work), **changes}))

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     def add(flag: str, **kwargs: Any) -> None:
         parser.add_argument(*dict.fromkeys((flag, flag.replace("--stab-", "--"))), **kwargs)
 
-    parser.add_argument("suite", type=Path, help="a suite's folder or file, e.g. suites/rte")
+    parser.add_argument("suite", type=Path, help="a suite's folder, file or package (stabbench.suites.rte)")
     add_plan_options(add)
     parser.add_argument("-n", "--workers", type=int, default=1, help="runs in flight, for the estimate")
     parser.add_argument("--no-estimate", action="store_true", help="do not measure any steps")
@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
         if total > DAY:
             print(
                 "WARNING: this machine would need days. Use a GPU, share the seeds between machines "
-                "(--stab-shard), take a smaller model (--stab-model), or start with suites/mini."
+                "(--stab-shard), take a smaller model (--stab-model), or start with stabbench.suites.mini."
             )
     return 0
 

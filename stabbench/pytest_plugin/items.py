@@ -58,6 +58,8 @@ def run_item(item: RunItem) -> None:
         "model": request.work.model.name,
         "model_reference": item.ref.model,
         "group": request.spec.group,
+        "metric": request.spec.work.names.metric,
+        "better": request.spec.work.names.better,
         "seed": seed,
         "replicate": replicate,
         "computed": not was_there,

@@ -63,7 +63,7 @@ class PullSession:
     @cached_property
     def baseline(self) -> Runs | None:
         """The runs of ``--stab-baseline``."""
-        from stabbench.samples.baselines import read_baseline  # SciPy takes a second to import
+        from stabbench.samples.baselines import read_baseline  # with SciPy: not before it is needed
 
         return read_baseline(self.settings.baseline) if self.settings.baseline else None
 
@@ -196,7 +196,7 @@ class PullSession:
 
     def _sample(self, ref: GroupRef, larger: bool = False) -> Stability:
         """Return what a group has so far."""
-        from stabbench.samples.stability import Stability  # SciPy takes a second to import
+        from stabbench.samples.stability import Stability  # with SciPy: not before it is needed
 
         group = self.group(ref, larger)
         cap = self.settings.more_seeds

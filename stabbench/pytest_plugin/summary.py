@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from tabulate import tabulate
 
+from stabbench import metrics
 from stabbench.pytest_plugin.github import append_summary
 from stabbench.pytest_plugin.options import Settings
 from stabbench.pytest_plugin.refs import short_names
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from stabbench.samples.stability import Stability
 
 PASS = "PASS"
-HEADERS = ("strategy", "task", "model", "n", "failed", "mean", "std", "max", "verdict")
+HEADERS = ("strategy", "task", "model", "n", "failed", "mean", "std", "best", "verdict")
 
 
 def gate_properties(stability: Stability, model_reference: str) -> list[tuple[str, object]]:
@@ -38,12 +39,14 @@ def gate_properties(stability: Stability, model_reference: str) -> list[tuple[st
         "model": stability.model,
         "model_reference": model_reference,
         "group": next(iter(stability.records.values())).group,
+        "metric": stability.metric.name,
+        "better": stability.metric.better,
         "planned": seen.planned,
         "finished": seen.finished,
         "failed": seen.failed,
         "mean": seen.mean if seen.complete else None,  # those of a stopped grid are biased
         "std": seen.std if seen.complete and seen.planned > 1 else None,
-        "max": seen.max if seen.complete else None,
+        "best": seen.best if seen.complete else None,
         "stopped_early": seen.stopped_early,
         "verdicts": [[str(v.outcome), v.summary] for v in stability.verdicts],
     }
@@ -160,7 +163,7 @@ class Summary:
         return "" if store == Path(".stabbench").resolve() else f" --store {os.path.relpath(store)}"
 
     def _baseline(self, place: Path) -> str:
-        from stabbench.samples.baselines import read_baseline  # SciPy takes a second to import
+        from stabbench.samples.baselines import read_baseline  # with SciPy: not before it is needed
 
         groups = read_baseline(place).groups()
         unused = [str(group) for group in groups if group.runs[0].group not in self.compared]
@@ -182,13 +185,14 @@ class Summary:
             outcomes = [Outcome(outcome) for outcome, _ in self.verdicts[group]]
             verdict = str(overall(outcomes)) if outcomes else "no gate"
             counts = (gate["finished"], gate["planned"], gate["failed"])
-            scores = (gate["mean"], gate["std"], gate["max"])
+            scores = (gate["mean"], gate["std"], gate["best"])
             return _cells({**gate, "model": model}, counts, scores, verdict)
         runs = [run for (_, replicate), run in self.runs[group].items() if replicate == 0]
         found = [run["score"] for run in runs if "score" in run]
         failed = sum(run.get("failed", False) for run in runs)
         std = float(np.std(found, ddof=1)) if len(found) > 1 else None
-        scores = (float(np.mean(found)), std, max(found)) if found else (None, None, None)
+        metric = metrics.named(runs[0]["metric"], runs[0]["better"])
+        scores = (float(np.mean(found)), std, metric.best(found)) if found else (None, None, None)
         verdict = "no gate" if len(found) == len(runs) else "ERROR"
         return _cells({**runs[0], "model": model}, (len(found), len(runs), failed), scores, verdict)
 
@@ -222,5 +226,6 @@ def _cells(
     n = str(planned) if finished == planned else f"{finished} of {planned}"
     if names.get("stopped_early"):
         n += ", stopped early"
-    shown = ["-" if score is None else f"{100 * score:.1f}" for score in scores]
+    metric = metrics.named(names["metric"], names["better"])
+    shown = ["-" if score is None else metric.text(score) for score in scores]
     return [names["strategy"], names["task"], names["model"], n, f"{failed}/{finished}", *shown, verdict]
