@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ class GroupRef:
     strategy: str
     model_id: str
 
-    @property
+    @cached_property
     def id(self) -> str:
         """How node ids name the group."""
         strategy, reference = parse_strategy(self.strategy)
