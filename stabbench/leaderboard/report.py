@@ -10,7 +10,7 @@ from stabbench.leaderboard.board import rounded
 from stabbench.leaderboard.diagnosis import VANISHED, Cause, Diagnosis, diagnose, suggestions
 from stabbench.leaderboard.pictures import Picture, scored
 from stabbench.leaderboard.plots import draw
-from stabbench.leaderboard.table import row_of
+from stabbench.leaderboard.table import Row
 from stabbench.samples.collection import RunWithTraces
 from stabbench.samples.failed import judged_score
 from stabbench.samples.groups import RunGroup
@@ -22,7 +22,7 @@ SHOWN = 12
 
 def group_report(group: RunGroup) -> str:
     """Return what happened in a group, as text for a terminal."""
-    row = row_of(group)
+    row = Row(group)
     found = [diagnose(run) for run in group.runs]
     lines = [
         f"{text.one_line(group.strategy)} on {text.one_line(group.task)} with {text.one_line(group.model)}",
