@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import random
-from itertools import permutations
+from itertools import combinations, permutations
+from math import comb, exp, log
+from statistics import NormalDist, fmean, stdev, variance
 
 import numpy as np
 import pytest
+import scipy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +20,6 @@ from stabbench.leaderboard.markdown import render as markdown
 from stabbench.leaderboard.pictures import pictures
 from stabbench.leaderboard.table import Row, State
 from stabbench.samples.collection import Collection, Plan, RunWithTraces, collect, thin
-from stabbench.samples.failed import is_failed
 from tests.leaderboard.generate import collection, run, runs
 
 
@@ -45,31 +47,51 @@ def test_the_order_of_the_records_changes_nothing(rng: random.Random, cut: int) 
     assert everything(build(collect(parts))) == EXPECTED
 
 
-def test_every_number_is_what_the_statistics_give(board: Board) -> None:
+def test_every_number_is_what_numpy_and_scipy_give(board: Board) -> None:
+    """The numbers of each row, from the records alone and by other means than the code's."""
     assert len(board.rows) == 15
     for row in board.rows:
-        records = [one.record for one in board.groups[row.group].runs]
-        scores = np.array([record.last.value for record in records])
-        failed = np.array([is_failed(record) for record in records])
-        low, high = statistics.clopper_pearson(failed.sum(), len(failed), 0.025)
-        bounds = statistics.spread_bounds(scores, alpha=0.05)
-        mean = statistics.mean_gate(statistics.Sample.of(scores), 0.0, 0.025, "all")
-        assert (row.failed, row.finished) == (failed.sum(), len(scores))
-        assert (row.failed_low, row.failed_high) == (low, high)
-        assert (row.mean, row.mean_low, row.mean_high) == (
-            pytest.approx(scores.mean()),
-            mean.lower,
-            mean.upper,
-        )
-        assert row.std == pytest.approx(statistics.std(scores, ddof=1), abs=1e-15)
-        assert (row.std_low, row.std_high) == (bounds.bonett_lower, bounds.bonett_upper)
-        assert row.std_successes == pytest.approx(np.std(scores[~failed], ddof=1), abs=1e-15)
-        assert row.max == scores.max()
-        assert row.expected_max == tuple(statistics.expected_max(scores, k) for k in (1, 5, 10))
-        gate = statistics.failures_gate(statistics.Sample.of(scores, failed, range(len(scores))), 0.2)
-        assert row.verdict == gate.outcome
-        predictions = [one.traces.predictions for one in board.groups[row.group].runs]
-        assert row.disagreement == statistics.pairwise_disagreement(predictions)
+        found = board.groups[row.group].runs
+        scores = [one.record.last.value for one in found]
+        n = len(scores)
+        # in the generated runs, what fails has the constant classifier's score
+        failed = [score == one.record.constant for score, one in zip(scores, found, strict=True)]
+        k = sum(failed)
+        share = scipy.stats.binomtest(k, n).proportion_ci(0.95, "exact")
+        assert (row.failed, row.finished) == (k, n) == (k, 25)
+        assert row.values["failed"] == pytest.approx((k, share.low, share.high))
+
+        mean, error = fmean(scores), stdev(scores) / n**0.5
+        interval = scipy.stats.t.interval(0.95, n - 1, mean, error)
+        assert row.values["mean"] == pytest.approx((mean, *interval))
+        assert row.values["std"] == pytest.approx((stdev(scores), *bonett(scores)))
+        good = [score for score, bad in zip(scores, failed, strict=True) if not bad]
+        assert row.values["std_successes"] == pytest.approx(stdev(good), abs=1e-12)
+
+        assert row.values["max"] == max(scores)
+        for tries, value in zip((1, 5, 10), row.values["expected_max"], strict=True):
+            # the largest of the tries has rank r, the others are any of those below it
+            chances = [comb(rank, tries - 1) / comb(n, tries) for rank in range(n)]
+            assert value == pytest.approx(np.dot(chances, sorted(scores)))
+
+        upper = scipy.stats.beta.ppf(0.95, k + 1, n - k)
+        lower = scipy.stats.beta.ppf(0.05, k, n - k + 1) if k else 0.0
+        assert row.verdict == ("PASS" if upper <= 0.2 else "FAIL" if lower > 0.2 else "INCONCLUSIVE")
+
+        predictions = [one.traces.predictions for one in found]
+        differ = [np.not_equal(*pair).mean() for pair in combinations(predictions, 2)]
+        assert row.values["disagreement"] == pytest.approx(fmean(differ))
+
+
+def bonett(scores: list[float]) -> tuple[float, float]:
+    """Return Bonett's (2006) two-sided 90 % interval of a standard deviation, from the paper's formula."""
+    n, z = len(scores), NormalDist().inv_cdf(0.95)
+    centre = scipy.stats.trim_mean(scores, 1 / (2 * (n - 4) ** 0.5))
+    kurtosis = n * sum((x - centre) ** 4 for x in scores) / sum((x - fmean(scores)) ** 2 for x in scores) ** 2
+    c = n / (n - z)
+    error = c * ((kurtosis - (n - 3) / n) / (n - 1)) ** 0.5
+    low, high = (exp(log(c * variance(scores)) + sign * z * error) ** 0.5 for sign in (-1, 1))
+    return low, high
 
 
 def test_the_star_is_brown_forsythe_against_the_next_larger_spread(board: Board) -> None:
@@ -125,13 +147,9 @@ def test_a_grid_that_was_stopped_early_shows_its_verdict_and_nothing_biased() ->
     some = [RunWithTraces(run("devlin", "mini-rte", seed, kind="failed")[0], thin({})) for seed in range(9)]
     row = one_row(some, Plan(seeds=tuple(range(25))))
     assert (row.state, row.verdict, row.failed, row.missing) == (State.STOPPED, "FAIL", 9, 16)
-    assert (row.mean, row.std, row.max, row.expected_max, row.near_best) == (
-        None,
-        None,
-        None,
-        (None,) * 3,
-        None,
-    )
+    assert (row.mean, row.std, row.max, row.near_best) == (None,) * 4
+    assert row.values["expected_max"] == row.values["expected_max_dodge"] == (None,) * 3
+    assert row.values["mean"] == row.values["std"] == (None,) * 3
     board = build(collect([Collection(tuple(some), {row.group: Plan(seeds=tuple(range(25)))})]))
     assert "9/9 ✘" in markdown(board)
     assert "§ stopped early" in " ".join(board.footnotes)
@@ -214,4 +232,4 @@ def test_errors_without_any_finished_run_are_mentioned() -> None:
 def test_one_run_alone_makes_a_row() -> None:
     for kind in permutations(["success", "failed", "diverged"], 1):
         row = one_row([RunWithTraces(run("ours", "mini-rte", 0, kind=kind[0])[0], thin({}))])
-        assert (row.finished, row.std, row.std_low, row.verdict) == (1, None, None, "INCONCLUSIVE")
+        assert (row.finished, row.values["std"], row.verdict) == (1, (None,) * 3, "INCONCLUSIVE")
