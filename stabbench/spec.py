@@ -358,6 +358,10 @@ class RunSpec(Stored):
         return self.seeds.head
 
     def change(self, **changes: Any) -> RunSpec:
-        """Return a validated copy with fields of the run or of its work changed."""
+        """Return a validated copy with fields of the run or of its work changed.
+
+        Raises:
+            pydantic.ValidationError: on an unknown field or a value out of range.
+        """
         own = {name: changes.pop(name, getattr(self, name)) for name in ("format", "seeds", "replicate")}
-        return RunSpec(**own, work=self.work.model_copy(update=changes))
+        return RunSpec(**own, work=type(self.work)(**{**dict(self.work), **changes}))
