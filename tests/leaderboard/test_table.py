@@ -3,7 +3,7 @@ from __future__ import annotations
 import random
 from itertools import combinations, permutations
 from math import comb, exp, log
-from statistics import NormalDist, fmean, stdev, variance
+from statistics import NormalDist, fmean, median, stdev, variance
 
 import numpy as np
 import pytest
@@ -69,10 +69,11 @@ def test_every_number_is_what_numpy_and_scipy_give(board: Board) -> None:
         assert row.values["std_successes"] == pytest.approx(stdev(good), abs=1e-12)
 
         assert row.values["max"] == max(scores)
-        for tries, value in zip((1, 5, 10), row.values["expected_max"], strict=True):
-            # the largest of the tries has rank r, the others are any of those below it
-            chances = [comb(rank, tries - 1) / comb(n, tries) for rank in range(n)]
-            assert value == pytest.approx(np.dot(chances, sorted(scores)))
+        for place, tries in enumerate((1, 5, 10)):
+            subsets = [comb(below, tries) / comb(n, tries) for below in range(n)]
+            draws = [(below / n) ** tries for below in range(n)]
+            assert row.values["expected_max"][place] == pytest.approx(expected_largest(scores, subsets))
+            assert row.values["expected_max_dodge"][place] == pytest.approx(expected_largest(scores, draws))
 
         upper = scipy.stats.beta.ppf(0.95, k + 1, n - k)
         lower = scipy.stats.beta.ppf(0.05, k, n - k + 1) if k else 0.0
@@ -81,6 +82,17 @@ def test_every_number_is_what_numpy_and_scipy_give(board: Board) -> None:
         predictions = [one.traces.predictions for one in found]
         differ = [np.not_equal(*pair).mean() for pair in combinations(predictions, 2)]
         assert row.values["disagreement"] == pytest.approx(fmean(differ))
+        labels = np.repeat([0, 1], found[0].record.dev_counts)
+        right = np.equal(predictions, labels).mean(axis=0)
+        assert row.values["per_point"] == pytest.approx((right * (1 - right)).mean())
+        assert row.values["seconds"] == pytest.approx(median(one.record.seconds for one in found))
+
+
+def expected_largest(scores: list[float], below: list[float]) -> float:
+    """Return the mean of a largest score that is among the lowest i scores with probability below[i]."""
+    ordered = sorted(scores)
+    steps = np.diff(ordered, prepend=0)  # the largest is at least x_(i+1) unless it is among the lowest i
+    return float(sum(step * (1 - chance) for step, chance in zip(steps, below, strict=True)))
 
 
 def bonett(scores: list[float]) -> tuple[float, float]:
