@@ -36,11 +36,6 @@ class Board:
     layout: Layout
 
     @property
-    def groups(self) -> dict[str, RunGroup]:
-        """The runs behind each row, by digest."""
-        return {row.group: row.runs for row in self.rows}
-
-    @property
     def models(self) -> list[str]:
         """The models, in order."""
         return list(dict.fromkeys(row.model for row in self.rows))

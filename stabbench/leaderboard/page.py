@@ -79,7 +79,7 @@ def page_data(board: Board) -> dict[str, Any]:
     scores = {
         "columns": [{"name": c.name, "head": c.title, "about": c.about, "align": c.align} for c in columns],
         "rows": [_row(row, columns) for row in board.rows],
-        "groups": {key: _group(group) for key, group in board.groups.items()},
+        "groups": {row.group: _group(row.runs) for row in board.rows},
         "published": [entry.model_dump(mode="json") for entry in board.published],
         "footnotes": list(board.footnotes),
     }
@@ -138,11 +138,11 @@ def _group(group: RunGroup) -> dict[str, Any]:
 def _curves(board: Board, budget: int) -> tuple[dict[str, Any], int]:
     """Return curves by key as far as a budget of characters goes, and how many runs have any."""
     queue: list[tuple[bool, int, str, RunWithTraces]] = []
-    for name, group in sorted(board.groups.items()):
+    for row in board.rows:
         seen = {False: 0, True: 0}
-        for run, failed in zip(group.runs, group.failed, strict=True):
+        for run, failed in zip(row.runs.runs, row.runs.failed, strict=True):
             if run.traces.loss or run.record.evaluations:
-                queue.append((not failed, seen[failed], name, run))
+                queue.append((not failed, seen[failed], row.group, run))
                 seen[failed] += 1
     queue.sort(key=lambda item: item[:3])
     chosen = {}

@@ -26,9 +26,7 @@ def toy(few: Collection) -> Board:
 
 def expected(board: Board) -> dict[str, float]:
     """Return the worst score by strategy, from the records."""
-    return {
-        group.strategy: min(run.record.last.value for run in group.runs) for group in board.groups.values()
-    }
+    return {row.strategy: min(run.record.last.value for run in row.runs.runs) for row in board.rows}
 
 
 def cells(text: str, start: str, separator: str) -> list[str]:

@@ -51,7 +51,7 @@ def test_every_number_is_what_numpy_and_scipy_give(board: Board) -> None:
     """The numbers of each row, from the records alone and by other means than the code's."""
     assert len(board.rows) == 15
     for row in board.rows:
-        found = board.groups[row.group].runs
+        found = row.runs.runs
         scores = [one.record.last.value for one in found]
         n = len(scores)
         # in the generated runs, what fails has the constant classifier's score
@@ -110,7 +110,7 @@ def test_the_star_is_brown_forsythe_against_the_next_larger_spread(board: Board)
     raw = {}
     for task in board.tasks("mini-bert"):
         rivals = sorted((r for r in board.rows if r.task == task), key=lambda r: r.std or 0)
-        one, other = (board.groups[row.group].stability.scores for row in rivals[:2])
+        one, other = (row.runs.stability.scores for row in rivals[:2])
         raw[rivals[0].group] = statistics.levene(one, other, center="median").p_value
     adjusted = dict(zip(raw, statistics.holm(list(raw.values())), strict=True))
     starred = {row.group: row.star_p for row in board.rows if row.star_p is not None}
