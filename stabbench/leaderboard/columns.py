@@ -111,9 +111,9 @@ def _spread_marked(value: Estimate, row: Row) -> Cell:
     return replace(cell, after=cell.after + text.MARKS[row.state])
 
 
-def _best_of(value: float | None, row: Row, place: int) -> Cell:
-    dodge = text.points(row.values["expected_max_dodge"][place], row.scale)
-    return replace(score(value, row), hint=f"Dodge et al. (2019): {dodge}")
+def _best_of(values: tuple[float | None, ...], row: Row, place: int) -> Cell:
+    dodge = text.points(row.values[EXPECTED_MAX_DODGE.name][place], row.scale)
+    return replace(score(values[place], row), hint=f"Dodge et al. (2019): {dodge}")
 
 
 def _runs(value: Any, row: Row) -> Cell:
@@ -172,11 +172,10 @@ EXPECTED_MAX_DODGE = Column(
     lambda row: tuple(best_of_dodge(row, tries) for tries in TRIES),
 )
 BEST_OF_1, BEST_OF_5, BEST_OF_10 = (
-    Column(
-        f"best_of_{tries}",
-        f"Expected best score of {tries} tr{'ies' if tries > 1 else 'y'} (unbiased).",
-        partial(best_of, tries=tries),
-        partial(_best_of, place=place),
+    replace(
+        EXPECTED_MAX,
+        about=f"Expected best score of {tries} tr{'ies' if tries > 1 else 'y'} (unbiased).",
+        show=partial(_best_of, place=place),
         head=f"best of {tries}",
     )
     for place, tries in enumerate(TRIES)
