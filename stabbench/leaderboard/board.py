@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -81,7 +81,9 @@ class Board:
 def build(collection: Collection, published: Sequence[Published] = (), layout: Layout = LAYOUT) -> Board:
     """Return the leaderboard of a collection; the order of its runs changes nothing."""
     groups = group_runs(collection)
-    rows = tuple(replace(row, values=layout.values(row)) for row in rank(groups))
+    rows = rank(groups)
+    for row in rows:
+        row.values.update(layout.values(row))
     return Board(rows, tuple(published), footnotes(rows, groups, collection), layout)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -41,14 +41,14 @@ class Row:
         star: "*" or "★": see ``ranking``.
         star_p: the p-value behind the star, Holm-adjusted over the model's tasks.
         near_best: whether the row is the best of its task or not separable from it; ``None`` if unranked.
-        values: the value of each of the board's columns, by the column's name.
+        values: the value of each of the board's columns, by the column's name; the board fills them in.
     """
 
     runs: RunGroup
     star: str = ""
     star_p: float | None = None
     near_best: bool | None = None
-    values: Mapping[str, Any] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
 
     @property
     def model(self) -> str:
@@ -182,7 +182,7 @@ class Row:
         evidence = statistics.failures_gate(self.sample, ALLOWED_FAILURES, ALPHA)
         return str(evidence.outcome), evidence.reason
 
-    @property
+    @cached_property
     def _seeds(self) -> set[int]:
         return {run.record.seed for run in self.runs.runs}
 
