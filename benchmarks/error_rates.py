@@ -13,6 +13,7 @@ from pathlib import Path
 
 import gate_simulations as simulate
 import numpy as np
+from early_stopping import early_stopping
 from gate_simulations import Row
 
 SEED = 20_210_325
@@ -27,7 +28,7 @@ BARS = {
     "G3": ("Steadier than (25 runs each unless said)", simulate.steadier_rates),
     "B6": ("Spread gate against the plain comparison, normal scores", simulate.spread_rates),
     "B7": ("Failures gate", simulate.failures_table),
-    "B8": ("Early stopping, 25 seeds", simulate.early_stopping),
+    "B8": ("Early stopping, 25 seeds", early_stopping),
     "B9": ("Degenerate samples", simulate.degenerate),
     "B10": ("Stars of a leaderboard, 25 runs each", simulate.stars),
 }

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from score_models import BASELINES, COLA, MIXTURES, MRPC, RTE, Group, named
 
 import stabbench.statistics as st
-from stabbench.statistics.curtailment import failures_stops, spread_stops, threshold_rule
 from stabbench.statistics.failures import failures_codes
 from stabbench.statistics.regression import not_worse, regression_codes, regression_tests
 from stabbench.statistics.spread import spread_codes
@@ -216,45 +215,6 @@ def failures_table(reps: int, generator: np.random.Generator) -> Iterator[Row]:
         k = generator.binomial(25, p, reps)
         found = failures_codes(k, 25, p)
         yield Row(f"false PASS + false FAIL at p = p0 = {p:.0%}, n = 25", (found != 0).mean(), most=0.10)
-
-
-def early_stopping(reps: int, generator: np.random.Generator) -> Iterator[Row]:
-    grids, differ = 10_000, 0
-    failed = generator.random((grids, 25)) < generator.choice([0.0, 0.04, 0.1, 0.24, 0.5, 0.94], (grids, 1))
-    for rule in (
-        st.failures_rule(25, 0.05),
-        st.failures_rule(25, 0.10),
-        st.failures_rule(25, 0.20),
-        threshold_rule(25, 2),
-    ):
-        differ += int((failures_stops(failed, rule)[1] != rule[failed.sum(axis=1)]).sum())
-    devlin = named(COLA, 0.24, 59.9)
-    scores, failed = devlin.draw(generator, grids, 25)
-    seeds, fails = spread_stops(scores, 5.0)
-    differ += int((fails != (spread_codes(st.spread_bounds(scores), 5.0, chi2_only=True) == -1)).sum())
-    yield Row(f"verdicts that differ from the full grid's, of {grids:,} grids by 5 rules", differ, most=0)
-    for most, bar in ((0, 0.80), (2, 0.48)):
-        saved = 1 - failures_stops(failed, threshold_rule(25, most))[0].mean() / 25
-        yield Row(f"seeds saved, 24 % failures, at most {most} allowed", saved, least=bar)
-    yield Row(
-        "seeds saved, CoLA with 24 % failures, std of all runs at most 5", 1 - seeds.mean() / 25, least=0.78
-    )
-    design = st.SequentialSpread()
-    for ratio in (0.5, 1.0, 2.0):
-        seeds, found = design.stops(generator.normal(67.3, ratio, (reps, 25)), 1.0)
-        most = 0.06 if ratio == 1 else None
-        yield Row(f"five looks, true std {ratio} tau: PASS", (found == 1).mean(), most)
-        yield Row(f"five looks, true std {ratio} tau: FAIL", (found == -1).mean(), most)
-        yield Row(f"five looks, true std {ratio} tau: seeds saved", 1 - seeds.mean() / 25)
-    _, found = st.SequentialSpread(alpha_pass=0.05, alpha_fail=0.05).stops(
-        generator.normal(0, 1, (reps, 25)), 1.0
-    )
-    yield Row("five looks at .05 each, true std = tau: PASS (why the levels are lower)", (found == 1).mean())
-    failed, half = generator.random((reps, 50)) < 0.20, st.look_alpha(0.05)
-    first = failures_codes(failed[:, :25].sum(axis=1), 25, 0.20, half)
-    final = np.where(first != 0, first, failures_codes(failed.sum(axis=1), 50, 0.20, half))
-    yield Row("two looks (25, then 50), p = p0 = 20 %: false PASS", (final == 1).mean(), most=0.05)
-    yield Row("two looks (25, then 50), p = p0 = 20 %: false FAIL", (final == -1).mean(), most=0.05)
 
 
 def degenerate(reps: int, generator: np.random.Generator) -> Iterator[Row]:

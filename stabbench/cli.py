@@ -11,6 +11,7 @@ from stabbench.errors import StabbenchError
 from stabbench.registry import suggest
 
 COMMANDS = {
+    "init": ("stabbench.commands.init", "write a starter project: suite, settings, CI workflow, README"),
     "ls": ("stabbench.commands.ls", "list strategies, tasks, models and suites"),
     "plan": ("stabbench.commands.plan", "say what a suite would run, and how long it would take"),
     "exec": ("stabbench.commands.exec_", "compute one run from its request file, for any scheduler"),
@@ -19,6 +20,7 @@ COMMANDS = {
     "validate": ("stabbench.commands.validate", "check a strategy on the mini world before spending a GPU"),
     "import": ("stabbench.commands.import_", "bring scores from elsewhere into a store"),
     "baseline": ("stabbench.commands.baseline", "save, show or restore a baseline"),
+    "analyse": ("stabbench.commands.analyse", "show agreement of runs, and where their variance comes from"),
     "compare": ("stabbench.commands.compare", "compare two baselines or groups of runs"),
     "leaderboard": ("stabbench.commands.leaderboard", "write tables, pictures and the page"),
     "report": ("stabbench.commands.report", "explain a group of runs or one run"),

@@ -14,11 +14,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from stabbench import models, tasks
+from stabbench import metrics, models, tasks
 from stabbench.errors import StabbenchError, UnknownNameError
 from stabbench.registry import suggest
-from stabbench.requests import Group, Request
-from stabbench.spec import FineTuning, ModelSpec, Recipe, RunSpec, Seeds, StrategySpec, TaskSpec
+from stabbench.requests import Group, Request, RunId
+from stabbench.spec import STREAMS, FineTuning, ModelSpec, Recipe, RunSpec, Seeds, StrategySpec, TaskSpec
 from stabbench.strategies.catalog import (
     label_of,
     parameters_of,
@@ -41,6 +41,10 @@ class PlanOptions:
         overrides: recipe values that override every strategy's (``--stab-set``).
         shard: (i, n): this machine's share, every n-th seed from the i-th (1-based).
         save_models: whether trained weights are kept.
+        streams: the random streams that a seed varies; the others are held at ``held_seed`` (the two kinds
+            of seed of Dodge et al., 2020).
+        held_seed: the seed of the streams that do not vary.
+        replicates: how often each seed runs.
     """
 
     seeds: int | str | Sequence[int] | None = None
@@ -49,6 +53,27 @@ class PlanOptions:
     overrides: Mapping[str, Any] = field(default_factory=dict)
     shard: tuple[int, int] | None = None
     save_models: bool = False
+    streams: tuple[str, ...] = STREAMS
+    held_seed: int = 0
+    replicates: int = 1
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """The random streams that do not vary."""
+        return tuple(name for name in STREAMS if name not in self.streams)
+
+
+def planned_runs(suite: Suite, options: PlanOptions) -> tuple[RunId, ...]:
+    """Return the seeds and replicates of each group of a suite: every seed once, then once more, ...
+
+    Raises:
+        StabbenchError: when the seeds cannot be read.
+    """
+    seeds = parse_seeds(options.seeds if options.seeds is not None else suite.seeds)
+    if options.shard is not None:
+        index, count = options.shard
+        seeds = seeds[index - 1 :: count]
+    return tuple((seed, replicate) for replicate in range(options.replicates) for seed in seeds)
 
 
 def plan_group(suite: Suite, task: str, model: str, strategy: str, options: PlanOptions) -> Group:
@@ -57,21 +82,15 @@ def plan_group(suite: Suite, task: str, model: str, strategy: str, options: Plan
     Raises:
         StabbenchError: for anything unknown, missing, malformed or impossible.
     """
-    seeds = parse_seeds(options.seeds if options.seeds is not None else suite.seeds)
     first = _request(suite, task, model, strategy, options)
-    requests = tuple(_with_seed(first, seed) for seed in _share(seeds, options.shard))
-    return Group(task, model, first.work.strategy.label, requests)
+    runs = {run: _with_seed(first, run, options) for run in planned_runs(suite, options)}
+    return Group(task, model, first.work.strategy.label, runs)
 
 
-def _share(seeds: tuple[int, ...], shard: tuple[int, int] | None) -> tuple[int, ...]:
-    if shard is None:
-        return seeds
-    index, count = shard
-    return seeds[index - 1 :: count]
-
-
-def _with_seed(request: Request, seed: int) -> Request:
-    spec = request.spec.model_copy(update={"seeds": Seeds.all(seed)})
+def _with_seed(request: Request, run: RunId, options: PlanOptions) -> Request:
+    seed, replicate = run
+    seeds = Seeds(**{name: seed if name in options.streams else options.held_seed for name in STREAMS})
+    spec = request.spec.model_copy(update={"seeds": seeds, "replicate": replicate})
     return request.model_copy(update={"spec": spec})
 
 
@@ -79,6 +98,7 @@ def _request(
     suite: Suite, task_name: str, model_name: str, strategy_text: str, options: PlanOptions
 ) -> Request:
     task = tasks.get(task_name)
+    metric = metrics.for_classifiers(task.metric)
     data = _load(task, options.data_dir, suite.train_size, suite.stratified, suite.sample_seed)
     model = models.resolve(model_name)
     strategy, reference = parse_strategy(strategy_text)
@@ -88,7 +108,7 @@ def _request(
             f"{strategy_text} cannot be used with {model_name}: {reason}", "choose another model or strategy."
         )
     recipe = override(resolve_recipe(strategy, model.recipe), options.overrides)
-    models.check_length(model, recipe)
+    models.check_recipe(model, recipe)
     n_train = len(data.train.labels)
     if options.max_steps is not None and recipe.total_updates(n_train) > options.max_steps:
         recipe = recipe.change(steps=options.max_steps)
@@ -101,7 +121,8 @@ def _request(
     work = FineTuning(
         task=TaskSpec(
             name=task.name,
-            metric=task.metric,
+            metric=metric.name,
+            better=metric.better,
             n_train=n_train,
             n_dev=len(data.dev.labels),
             n_labels=len(data.label_names),

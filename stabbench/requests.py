@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -37,19 +38,38 @@ class Request(Frozen):
         return self.spec.fine_tuning
 
 
+RunId = tuple[int, int]
+"""The planned seed of a run and the number of its replicate, 0 for the first."""
+
+
 @dataclass(frozen=True)
 class Group:
-    """One sample: a task, a model and a strategy, over seeds."""
+    """The runs of a task, a model and a strategy that differ in their seeds and replicates only.
+
+    Attributes:
+        runs: every planned run, in the order in which they run. The planned seed is that of the streams
+            that vary: a run's specification may hold the others at one seed.
+    """
 
     task: str
     model: str
     strategy: str
-    requests: tuple[Request, ...] = field(repr=False)
+    runs: Mapping[RunId, Request] = field(repr=False)
+
+    @property
+    def requests(self) -> tuple[Request, ...]:
+        """All runs, same-seed replicates included."""
+        return tuple(self.runs.values())
+
+    @property
+    def sample(self) -> dict[int, Request]:
+        """The runs that gates judge, by planned seed: the first replicate of each."""
+        return {seed: request for (seed, replicate), request in self.runs.items() if replicate == 0}
 
     @property
     def seeds(self) -> tuple[int, ...]:
         """The planned seeds, in the order in which they run."""
-        return tuple(request.spec.seed for request in self.requests)
+        return tuple(self.sample)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
@@ -26,6 +27,9 @@ TRAINER_VERSION = 1
 """Raised whenever the trainer computes something else for the same specification."""
 
 Precision = Literal["fp32", "tf32", "bf16"]
+
+Direction = Literal["higher", "lower"]
+"""Which scores of a metric are better."""
 
 
 def canonical_json(data: Any) -> str:
@@ -181,13 +185,21 @@ class Seeds(Frozen):
         return cls(head=seed, order=seed, dropout=seed, strategy=seed)
 
 
+STREAMS = tuple(Seeds.model_fields)
+"""Names of the random streams of a run."""
+
+
 def stream_seed(seed: int, stream: str) -> int:
     """Return the 63-bit seed of a named stream, derived statelessly: adding a stream moves no other."""
     return int.from_bytes(hashlib.sha256(f"{stream}:{seed}".encode()).digest()[:8], "big") >> 1
 
 
 class TaskSpec(Stored):
-    """The data of a run: which task, which rows, and the fingerprint of exactly these rows."""
+    """The data of a run: which task, which rows, and the fingerprint of exactly these rows.
+
+    Attributes:
+        better: the direction of the metric.
+    """
 
     always: ClassVar[frozenset[str]] = frozenset({"train_size", "stratified", "sample_seed"})
 
@@ -200,6 +212,7 @@ class TaskSpec(Stored):
     stratified: bool = False
     sample_seed: int = Field(default=0, ge=0)
     fingerprint: str
+    better: Direction = "higher"
 
 
 class ModelSpec(Stored):
@@ -225,14 +238,19 @@ class StrategySpec(Stored):
     source: str
 
 
-class Names(Frozen):
-    """What every run has, whatever it does: what it is called, and what is scored on how many rows."""
+class Names(Stored):
+    """What every run has, whatever it does: what it is called, and what is scored on how many rows.
+
+    Attributes:
+        better: the direction of the metric.
+    """
 
     task: str
     model: str
     strategy: str
     metric: str
     n_dev: int
+    better: Direction = "higher"
 
 
 class FineTuning(Stored):
@@ -261,6 +279,7 @@ class FineTuning(Stored):
             model=self.model.name,
             strategy=self.strategy.label,
             metric=self.task.metric,
+            better=self.task.better,
             n_dev=self.task.n_dev,
         )
 
@@ -342,12 +361,12 @@ class RunSpec(Stored):
             raise TypeError(f"a run of kind {self.work.kind} is no fine-tuning")
         return self.work
 
-    @property
+    @cached_property
     def key(self) -> str:
         """SHA-256 of the canonical JSON: the name of the run in every store."""
         return digest(self.model_dump(mode="json"))
 
-    @property
+    @cached_property
     def group(self) -> str:
         """Digest of all but the seeds: runs of one group are one sample."""
         return digest(self.model_dump(mode="json", exclude={"seeds", "replicate"}))
@@ -356,6 +375,13 @@ class RunSpec(Stored):
     def seed(self) -> int:
         """The plain seed; the head's where the streams differ."""
         return self.seeds.head
+
+    def __copy__(self) -> Self:
+        """Return a copy without the digests, which are not those of what ``model_copy`` makes of it."""
+        copied = super().__copy__()
+        for name in ("key", "group"):
+            copied.__dict__.pop(name, None)
+        return copied
 
     def change(self, **changes: Any) -> RunSpec:
         """Return a validated copy with fields of the run or of its work changed.

@@ -32,9 +32,9 @@ def run(arguments: argparse.Namespace) -> int:
         ) from error
     store = Store(arguments.store)
     store.check_writable()
-    options = {"threads": arguments.threads, "devices": tuple(arguments.device)}
-    with executors.create("debug", store.root, **options) as executor:
-        outcome = executor.run(request)
+    options = executors.ExecutorOptions(threads=arguments.threads, devices=tuple(arguments.device))
+    with executors.create("debug", store.root, options) as executor:
+        outcome = executors.compute_one(executor, request)
     key = request.spec.key
     if outcome.note is not None:
         print(f"{key[:12]} errored ({outcome.note.kind}): {outcome.note.message}")

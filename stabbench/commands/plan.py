@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from stabbench import executors
 from stabbench.errors import RecordError, StabbenchError
-from stabbench.planning import PlanOptions, parse_overrides, plan_group
+from stabbench.options import add_plan_options, chosen_strategies, plan_options
+from stabbench.planning import plan_group
 from stabbench.requests import Request
 from stabbench.runs import Store
 from stabbench.suite import find_suites
@@ -16,27 +18,13 @@ from stabbench.text import DAY, duration
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments; those of the session under its names too, so its line can be reused."""
-    parser.add_argument("suite", type=Path, help="a suite's folder or file, e.g. suites/rte")
-    parser.add_argument("--strategy", action="append", help="strategy; repeatable; default: ours")
-    parser.add_argument(
-        "--model", "--stab-model", action="append", help="model; repeatable; default: the suite's"
-    )
-    parser.add_argument("--seeds", "--stab-seeds", help="25, 0-24 or 1,2,5; default: the suite's")
-    parser.add_argument(
-        "--max-steps", "--stab-max-steps", type=int, help="no run makes more updates than this"
-    )
-    parser.add_argument("--data-dir", "--stab-data-dir", type=Path, help="folder with the tasks' files")
-    parser.add_argument(
-        "--store", "--stab-store", type=Path, default=Path(".stabbench"), help="default: .stabbench"
-    )
-    parser.add_argument(
-        "--set",
-        "--stab-set",
-        action="append",
-        default=[],
-        help="recipe values: learning_rate=3e-5,epochs=10",
-    )
+    """Add the command's arguments: the session's own, which may be written without ``stab-``, and a few."""
+
+    def add(flag: str, **kwargs: Any) -> None:
+        parser.add_argument(*dict.fromkeys((flag, flag.replace("--stab-", "--"))), **kwargs)
+
+    parser.add_argument("suite", type=Path, help="a suite's folder, file or package (stabbench.suites.rte)")
+    add_plan_options(add)
     parser.add_argument("-n", "--workers", type=int, default=1, help="runs in flight, for the estimate")
     parser.add_argument("--no-estimate", action="store_true", help="do not measure any steps")
     parser.add_argument("--write", type=Path, metavar="DIR", help="write a request file for each missing run")
@@ -44,22 +32,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the plan."""
-    options = PlanOptions(
-        seeds=arguments.seeds,
-        max_steps=arguments.max_steps,
-        data_dir=arguments.data_dir,
-        overrides=parse_overrides(arguments.set),
-    )
+    options, strategies = plan_options(arguments), chosen_strategies(arguments)
     suites = find_suites(arguments.suite)
     if not suites:
         raise StabbenchError(f"there is no Suite in {arguments.suite}.", "give a suite's folder or file.")
-    store = Store(arguments.store)
+    store = Store(arguments.stab_store or Path(".stabbench"))
     groups = [
         plan_group(suite, task, model, strategy, options)
         for _, suite in suites
         for task in suite.tasks
-        for model in arguments.model or suite.models
-        for strategy in arguments.strategy or ["ours"]
+        for model in arguments.stab_model or suite.models
+        for strategy in strategies
     ]
     seconds = 0.0
     written = 0
@@ -85,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
         if total > DAY:
             print(
                 "WARNING: this machine would need days. Use a GPU, share the seeds between machines "
-                "(--stab-shard), take a smaller model (--stab-model), or start with suites/mini."
+                "(--stab-shard), take a smaller model (--stab-model), or start with stabbench.suites.mini."
             )
     return 0
 
@@ -116,7 +99,8 @@ def estimate_seconds(request: Request) -> float:
         timed: list[float] = []
         for steps in (1, 1, 4):  # the first loads and warms up
             short = spec.change(recipe=recipe.change(steps=steps), replicate=len(timed), start=None)
-            outcome = executor.run(request.model_copy(update={"spec": short, "start": None}))
+            trial = request.model_copy(update={"spec": short, "start": None})
+            outcome = executors.compute_one(executor, trial)
             if outcome.note is not None:
                 raise StabbenchError(
                     f"a trial run of {steps} steps errored: {outcome.note.message}", "mend that first."

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
+from stabbench.executors.base import ExecutorOptions, Job, NoJob, first_free
 from stabbench.requests import Outcome, Request
 from stabbench.runs import Store
 
@@ -13,20 +15,25 @@ from stabbench.runs import Store
 class DebugExecutor:
     """Computes runs in the calling process; no time-out, no protection from crashes."""
 
-    def __init__(self, store: Path, *, threads: int = 1, devices: Sequence[str] = ()) -> None:
+    def __init__(self, store: Path, options: ExecutorOptions) -> None:
         import torch
 
         from stabbench.training.cache import Cache
         from stabbench.training.devices import lease_device
 
-        torch.set_num_threads(threads)
+        torch.set_num_threads(options.threads)
         torch.use_deterministic_algorithms(True, warn_only=True)
         self.store = Store(store)
         self._cache = Cache()
-        self._device, self._lease = lease_device(tuple(devices))
+        self._device, self._lease = lease_device(options.devices)
 
-    def run(self, request: Request) -> Outcome:
-        """Compute a run here and now (see ``Executor.run``)."""
+    def submit(self, requests: Iterable[Request]) -> Job:
+        """Take the first run that nobody computes."""
+        request = first_free(requests, self.store)
+        return NoJob() if request is None else DebugJob(self, request)
+
+    def compute(self, request: Request) -> Outcome:
+        """Compute a run here and now."""
         from stabbench.training.compute import compute
         from stabbench.training.process import ProgressFile
 
@@ -42,10 +49,30 @@ class DebugExecutor:
             self._lease.release()
             self._lease = None
 
-    def __enter__(self) -> DebugExecutor:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class DebugJob:
+    """One run, computed when its outcome is asked for."""
+
+    def __init__(self, executor: DebugExecutor, request: Request) -> None:
+        self.requests = (request,)
+        self.done = False
+        self._executor = executor
+
+    def wait(self, timeout: float | None = None) -> tuple[Request, Outcome] | None:
+        """Compute the run, however long it takes, and return it with what came of it."""
+        if self.done:
+            return None
+        self.done = True
+        return self.requests[0], self._executor.compute(self.requests[0])
+
+    def cancel(self) -> None:
+        """Do not compute it."""
+        self.done = True

@@ -137,6 +137,12 @@ def footnotes(rows: Sequence[Row], groups: Sequence[RunGroup], collection: Colle
             "§ stopped early: planned seeds were left out, since a FAIL was certain without them. The other "
             "numbers would be biased and are not shown; not ranked."
         )
+    if lower := sorted({row.metric for row in rows if row.scored_by.better == "lower"}):
+        notes.append(
+            f"Of {', '.join(lower)} the lower score is the better one: max is the lowest score there."
+        )
+    if unscaled := sorted({row.metric for row in rows if row.scored_by.scale == 1}):
+        notes.append(f"Scores of {', '.join(unscaled)} are shown as they were measured, not in points.")
     if replicates:
         notes.append(f"Same-seed repeats, which take part in no number, set aside: {replicates}.")
     if starts := len(collection.runs) - replicates - len(records):

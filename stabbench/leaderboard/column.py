@@ -46,17 +46,14 @@ def plain(value: Any, row: Row) -> Cell:
 
 
 def score(value: float | None, row: Row) -> Cell:
-    """Show a score or a deviation in points."""
-    return Cell(text.points(value, row.scale), key=value)
+    """Show a score or a deviation: fractions in points, anything else as it was measured."""
+    return Cell(text.score(value, row.scored_by), key=value)
 
 
 def estimate(value: Estimate, row: Row) -> Cell:
-    """Show a score or a deviation with its interval, in points."""
-    known = None not in value
-    ends = (text.points(end, row.scale) for end in value[1:])
-    return Cell(
-        text.points(value.value, row.scale), interval=text.DASH.join(ends) if known else "", key=value.value
-    )
+    """Show a score or a deviation with its interval."""
+    middle, *ends = (text.score(part, row.scored_by) for part in value)
+    return Cell(middle, interval="" if None in value else text.DASH.join(ends), key=value.value)
 
 
 def percent(value: float | None, row: Row) -> Cell:

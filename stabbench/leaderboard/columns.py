@@ -47,13 +47,15 @@ def spread(row: Row) -> Estimate:
 def best_of(row: Row, tries: int) -> float | None:
     """Return the expected best score of some tries (unbiased)."""
     enough = row.unbiased and tries <= row.finished
-    return row.runs.stability.expected_max(tries) if enough else None
+    return row.runs.stability.expected_best(tries) if enough else None
 
 
 def best_of_dodge(row: Row, tries: int) -> float | None:
     """Return the same by Dodge et al. (2019), which is biased low."""
     enough = row.unbiased and tries <= row.finished
-    return statistics.expected_max_dodge(row.sample.scores, tries)[0] if enough else None
+    if not enough:
+        return None
+    return row.sample.measured(statistics.expected_max_dodge(row.sample.scores, tries)[0])
 
 
 def per_point(row: Row) -> float | None:
@@ -112,7 +114,7 @@ def _spread_marked(value: Estimate, row: Row) -> Cell:
 
 
 def _best_of(values: tuple[float | None, ...], row: Row, place: int) -> Cell:
-    dodge = text.points(row.values[EXPECTED_MAX_DODGE.name][place], row.scale)
+    dodge = text.score(row.values[EXPECTED_MAX_DODGE.name][place], row.scored_by)
     return replace(score(values[place], row), hint=f"Dodge et al. (2019): {dodge}")
 
 
@@ -160,7 +162,9 @@ STD_SUCCESSES = Column(
     score,
     head="std of successes",
 )
-MAX = Column("max", "The best score.", lambda row: row.max, score)
+MAX = Column(
+    "max", "The best score: the highest, or the lowest where lower is better.", lambda row: row.best, score
+)
 EXPECTED_MAX = Column(
     "expected_max",
     "Expected best score of 1, 5 and 10 tries (unbiased).",

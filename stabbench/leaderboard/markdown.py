@@ -33,7 +33,7 @@ def render(board: Board, pictures: Sequence[Picture] = ()) -> str:
         parts += [embedded(picture) for picture in pictures if picture.model == model and not picture.task]
         for task in board.tasks(model):
             rows = board.rows_of(model, task)
-            constant = text.points(rows[0].constant, rows[0].scale)
+            constant = text.score(rows[0].constant, rows[0].scored_by)
             parts.append(
                 f"### {text.markdown(task)} on {text.markdown(model)}\n\n"
                 f"Metric: {text.markdown(rows[0].metric)}; {rows[0].n_dev} dev rows; the best constant "

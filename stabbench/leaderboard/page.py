@@ -98,10 +98,11 @@ def page_data(board: Board) -> dict[str, Any]:
 
 def _row(row: Row, columns: Sequence[Column]) -> dict[str, Any]:
     """Return the cells of a row as [text, sorting key, interval, hint], and what charts and runs need."""
-    names = ("model", "task", "strategy", "group", "metric", "scale", "constant", "reason")
+    names = ("model", "task", "strategy", "group", "metric", "constant", "reason")
     cells = [column.cell(row) for column in columns]
     return {
         **{name: rounded(getattr(row, name)) for name in names},
+        "scale": row.scored_by.scale,
         "cells": [[_marked(cell), rounded(cell.key), cell.interval, cell.hint] for cell in cells],
     }
 

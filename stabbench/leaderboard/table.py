@@ -10,6 +10,7 @@ from math import isfinite
 from typing import Any
 
 from stabbench import statistics
+from stabbench.metrics import Metric
 from stabbench.samples.groups import RunGroup
 from stabbench.samples.verdict import is_certain_to_fail, stopped_failures
 from stabbench.statistics import Sample
@@ -34,7 +35,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Row:
-    """One model, task and strategy. Scores are in the metric's own unit (fractions), ``None`` = unknown.
+    """One model, task and strategy. Scores are in the metric's own unit, ``None`` = unknown.
 
     Attributes:
         runs: the runs that the row sums up.
@@ -76,13 +77,13 @@ class Row:
         return self.runs.first.metric
 
     @property
-    def scale(self) -> float:
-        """What scores are multiplied by where people read them: a point is a hundredth of the metric."""
-        return 100.0
+    def scored_by(self) -> Metric:
+        """The metric with its direction, and how people read its scores."""
+        return self.runs.stability.metric
 
     @property
     def constant(self) -> float:
-        """The metric's value for the best constant classifier: what a failed run reaches."""
+        """The metric's value for the best constant predictor: what a failed run reaches."""
         return self.runs.first.constant
 
     @property
@@ -92,7 +93,7 @@ class Row:
 
     @property
     def sample(self) -> Sample:
-        """The scores of the finished runs, failed ones included."""
+        """The scores of the finished runs, failed ones included, oriented so that higher is better."""
         return self.runs.stability.sample
 
     @property
@@ -142,9 +143,9 @@ class Row:
         return self.runs.stability.mean if self.unbiased else None
 
     @property
-    def max(self) -> float | None:
-        """Best score."""
-        return self.runs.stability.max if self.unbiased else None
+    def best(self) -> float | None:
+        """Best score: the highest, or the lowest where lower is better."""
+        return self.runs.stability.best if self.unbiased else None
 
     @cached_property
     def std(self) -> float | None:

@@ -7,6 +7,7 @@ import re
 import unicodedata
 
 from stabbench.leaderboard.table import Row, State
+from stabbench.metrics import Metric
 
 MARKS = {State.RANKED: "", State.SMALL: "†", State.INCOMPLETE: "‡", State.STOPPED: "§"}
 SIGNS = {"PASS": "✔", "FAIL": "✘", "INCONCLUSIVE": "?", "INCOMPLETE": ""}
@@ -14,9 +15,9 @@ DASH = "\N{EN DASH}"
 """Stands for a number that is not known, and between the ends of a range."""
 
 
-def points(value: float | None, scale: float = 100.0) -> str:
-    """Return a score or deviation in points (times 100) or its own scale, or a dash."""
-    return DASH if value is None else f"{scale * value:.1f}"
+def score(value: float | None, metric: Metric) -> str:
+    """Return a score or deviation as people read the metric (fractions in points), or a dash."""
+    return DASH if value is None else metric.text(value)
 
 
 def runs(row: Row) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from stabbench.errors import StabbenchError
-from stabbench.pytest_plugin import options
+from stabbench.pytest_plugin import hookspec, options
 from stabbench.pytest_plugin.collection import SuiteCollector, parametrize
 from stabbench.pytest_plugin.failclosed import FailClosed
 from stabbench.pytest_plugin.items import RunItem
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options."""
     options.add_options(parser)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Declare the hooks that users may implement."""
+    pluginmanager.add_hookspecs(hookspec)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -46,7 +51,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.maxschedchunk = 1  # runs are long: a worker takes one at a time
     config.pluginmanager.register(FailClosed(config), "stabbench-failclosed")
     config.pluginmanager.register(Progress(config, settings), "stabbench-progress")
-    config.pluginmanager.register(Summary(settings), "stabbench-summary")
+    config.pluginmanager.register(Summary(config, settings), "stabbench-summary")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -70,15 +75,31 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Mark gates, early enough for ``-m``."""
-    if isinstance(getattr(getattr(item, "callspec", None), "params", {}).get("stability"), GroupRef):
+    if _judged(item) is not None:
         item.add_marker("stab_gate")
+
+
+def _judged(item: pytest.Item) -> GroupRef | None:
+    """Return the group that a gate judges; ``None`` for any other item."""
+    ref = getattr(getattr(item, "callspec", None), "params", {}).get("stability")
+    return ref if isinstance(ref, GroupRef) else None
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Know every group of the session, so that who waits can help."""
     refs = [item.ref for item in session.items if isinstance(item, RunItem)]
     if refs:
-        session.config.stash[SESSION] = PullSession(session.config.stash[SETTINGS], refs)
+        session.config.stash[SESSION] = PullSession(session.config, refs)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Tell the user's hook what is planned, before anything runs (an xdist controller has no items)."""
+    found = [item.ref if isinstance(item, RunItem) else _judged(item) for item in session.items]
+    refs = dict.fromkeys(ref for ref in found if ref is not None)
+    if refs and not session.config.option.collectonly and not session.testsfailed:
+        groups = session_of(session.config).plannable(refs)
+        session.config.hook.pytest_stab_planned(config=session.config, groups=groups)
 
 
 @pytest.fixture
@@ -137,6 +158,10 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
         except StabbenchError as error:  # stopped early, or not comparable: the message says it all
             pyfuncitem._stabbench_error = error  # type: ignore[attr-defined]  # read by makereport
             raise
+        for verdict in stability.verdicts:
+            pyfuncitem.config.hook.pytest_stab_verdict(
+                config=pyfuncitem.config, stability=stability, verdict=verdict
+            )
         last = stability.verdicts[-1] if stability.verdicts else None
         fails = [v for v in stability.verdicts if v.outcome is Outcome.FAIL]
         unsure = [v for v in stability.verdicts if v.outcome is Outcome.INCONCLUSIVE]
@@ -158,7 +183,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
             raise failure
         return result
     finally:
-        pyfuncitem.user_properties.extend(gate_properties(stability))
+        ref = cast("GroupRef", pyfuncitem.callspec.params["stability"])
+        pyfuncitem.user_properties.extend(gate_properties(stability, ref.model))
 
 
 @pytest.hookimpl(wrapper=True)

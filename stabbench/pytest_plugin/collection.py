@@ -12,20 +12,31 @@ from typing import Any
 import pytest
 
 from stabbench.errors import StabbenchError
+from stabbench.planning import PlanOptions, planned_runs
 from stabbench.pytest_plugin.items import RunItem
 from stabbench.pytest_plugin.options import Settings
-from stabbench.pytest_plugin.refs import SETTINGS, GroupRef
-from stabbench.suite import Suite, parse_seeds
+from stabbench.pytest_plugin.refs import SETTINGS, GroupRef, short_names
+from stabbench.requests import RunId
+from stabbench.suite import Suite
 
 
 def groups(suite: Suite, settings: Settings, strategies: tuple[str, ...]) -> list[GroupRef]:
-    """Return the groups of a suite for some strategies."""
-    return [
-        GroupRef(suite, task, model, strategy)
+    """Return the groups of a suite for some strategies, each once whatever names it was given by."""
+    model_ids = short_names(settings.models or suite.models)
+    refs = [
+        GroupRef(suite, task, model, strategy, model_id)
         for task in suite.tasks
-        for model in settings.models or tuple(suite.models)
+        for model, model_id in model_ids.items()
         for strategy in strategies
     ]
+    return list({ref.id: ref for ref in reversed(refs)}.values())[::-1]
+
+
+def run_name(run: RunId, plan: PlanOptions) -> str:
+    """Return how node ids name a run of a group: ``3``, or ``3.order+dropout.held0.replicate1``."""
+    seed, replicate = run
+    held = f".{'+'.join(plan.streams)}.held{plan.held_seed}" if plan.held else ""
+    return f"{seed}{held}" + (f".replicate{replicate}" if replicate else "")
 
 
 def suites_of(module: ModuleType) -> list[Suite]:
@@ -51,24 +62,19 @@ class SuiteCollector(pytest.Collector):
         self.suite = suite
 
     def collect(self) -> Iterator[RunItem]:
-        """Yield one item per task, model, strategy and seed."""
+        """Yield one item per task, model, strategy, seed and replicate."""
         module = self.getparent(pytest.Module)
         assert module is not None
         if len(suites_of(module.obj)) > 1:
             raise self.CollectError(f"{self.path}: more than one Suite; give each a file of its own")
         settings = self.config.stash[SETTINGS]
-        seeds = parse_seeds(settings.plan.seeds if settings.plan.seeds is not None else self.suite.seeds)
-        if settings.plan.shard is not None:
-            index, count = settings.plan.shard
-            seeds = seeds[index - 1 :: count]
         strategies = dict.fromkeys((*settings.strategies, *compared_with(module.obj)))
-        seen: set[str] = set()
         try:
+            runs = planned_runs(self.suite, settings.plan)
             for ref in groups(self.suite, settings, tuple(strategies)):
-                if ref.id not in seen:
-                    seen.add(ref.id)
-                    for seed in seeds:
-                        yield RunItem.from_parent(self, name=f"run[{ref.id}-{seed}]", ref=ref, seed=seed)
+                for run in runs:
+                    name = f"run[{ref.id}-{run_name(run, settings.plan)}]"
+                    yield RunItem.from_parent(self, name=name, ref=ref, run=run)
         except StabbenchError as error:
             raise self.CollectError(str(error)) from error
 

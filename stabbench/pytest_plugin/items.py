@@ -11,15 +11,17 @@ import pytest
 from stabbench.errors import RunError, StabbenchError
 from stabbench.pytest_plugin.refs import GroupRef
 from stabbench.pytest_plugin.session import session_of
+from stabbench.requests import RunId
+from stabbench.spec import digest
 
 
 class RunItem(pytest.Item):
     """One run. It passes when the run has a record: a failed run is data, an errored one an error."""
 
-    def __init__(self, *, ref: GroupRef, seed: int, **kwargs: Any) -> None:
+    def __init__(self, *, ref: GroupRef, run: RunId, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.ref = ref
-        self.seed = seed
+        self.run = run
         self.add_marker("stab_run")
 
     def runtest(self) -> None:
@@ -46,7 +48,7 @@ def run_item(item: RunItem) -> None:
     """
     session = session_of(item.config)
     group = session.group(item.ref)
-    request = next(r for r in group.requests if r.spec.seed == item.seed)
+    request, (seed, replicate) = group.runs[item.run], item.run
     was_there = session.record(request) is not None
     session.pull(item.ref, [request])
     record, key = session.record(request), request.spec.key
@@ -54,8 +56,12 @@ def run_item(item: RunItem) -> None:
         "strategy": group.strategy,
         "task": item.ref.task,
         "model": request.work.model.name,
+        "model_reference": item.ref.model,
         "group": request.spec.group,
-        "seed": item.seed,
+        "metric": request.spec.work.names.metric,
+        "better": request.spec.work.names.better,
+        "seed": seed,
+        "replicate": replicate,
         "computed": not was_there,
         "problem": session.problems.get(key),
     }
@@ -64,6 +70,7 @@ def run_item(item: RunItem) -> None:
 
         score = record.last if session.settings.checkpoint == "last" else record.best
         summary |= {"score": score.value, "failed": is_failed(record, session.settings.checkpoint)}
+        summary["result"] = digest([record.last.value, record.best.value, record.arrays])
     item.user_properties.append(("stabbench_run", json.dumps(summary)))
     if record is not None:
         return
@@ -72,14 +79,14 @@ def run_item(item: RunItem) -> None:
         pytest.skip(f"not run: {group.strategy} on {item.ref.task} is certain to have too many failures")
     if note is None:
         raise StabbenchError(
-            f"seed {item.seed} of {group.strategy} on {item.ref.task} is not in the store, and "
+            f"seed {seed} of {group.strategy} on {item.ref.task} is not in the store, and "
             "--stab-replay trains nothing.",
             "leave --stab-replay away, or name the store that has it with --stab-store.",
         )
     cause, _, action = note.message.partition("\n  -> ")
     tail = "".join(f"\n  | {line}" for line in note.log.splitlines()[-12:])
     raise RunError(
-        f"seed {item.seed} errored ({note.kind}): {cause}{tail}",
+        f"seed {seed} errored ({note.kind}): {cause}{tail}",
         (action or "mend the cause and run the same command again: finished runs are kept.")
         + f"\n     full log: stabbench show {key} --store {session.store.root}",
     )

@@ -13,12 +13,11 @@ import pytest
 
 from stabbench import executors
 from stabbench.errors import StabbenchError, UnknownNameError
-from stabbench.planning import PlanOptions, override, parse_overrides
+from stabbench.executors import ExecutorOptions
+from stabbench.options import add_plan_options, check_positive, chosen_strategies, plan_options
+from stabbench.planning import PlanOptions
 from stabbench.registry import suggest
 from stabbench.runs import Checkpoint
-from stabbench.spec import Recipe
-from stabbench.strategies.catalog import parse_strategy
-from stabbench.suite import parse_seeds
 
 Inconclusive = Literal["fail", "warn", "skip"]
 
@@ -35,24 +34,7 @@ def add_options(parser: pytest.Parser) -> None:
                 f"stabbench cannot add {name}: {error}; disable the other plugin"
             ) from error
 
-    add(
-        "--strategy",
-        action="append",
-        default=[],
-        metavar="NAME[:k=v,...]",
-        help="strategy to judge, by name or path.py:Name; repeatable; default: ours",
-    )
-    add(
-        "--stab-model",
-        action="append",
-        default=[],
-        metavar="MODEL",
-        help="name, hub id or folder of a model, in place of the suite's; repeatable",
-    )
-    add("--stab-seeds", metavar="SEEDS", help="25 means 0 to 24; 1,2,5 and 0-24 mean themselves")
-    add("--stab-max-steps", type=int, metavar="N", help="no run makes more updates than this")
-    add("--stab-data-dir", type=Path, metavar="DIR", help="folder with the tasks' files; default: the hub")
-    add("--stab-store", type=Path, metavar="DIR", help="where records are kept; default: .stabbench")
+    add_plan_options(add)
     add("--stab-replay", action="store_true", help="judge from the store, train nothing")
     add("--stab-devices", metavar="LIST", help="cpu or cuda:0,cuda:1; default: all GPUs, else the CPU")
     add("--stab-threads", type=int, default=1, metavar="N", help="CPU threads of a run; default: 1")
@@ -60,7 +42,7 @@ def add_options(parser: pytest.Parser) -> None:
         "--stab-executor",
         default="process",
         metavar="NAME",
-        help="process (default) or debug (in this process)",
+        help="process (default), debug (in this process), or path.py:Name of your own",
     )
     add("--stab-timeout", type=float, metavar="SECONDS", help="a run that takes longer is stopped")
     add(
@@ -69,15 +51,6 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="WHICH",
         help="judge each run's last (default) or best score",
     )
-    add("--stab-save-models", action="store_true", help="keep the trained weights in the store")
-    add(
-        "--stab-set",
-        action="append",
-        default=[],
-        metavar="k=v,...",
-        help="recipe values for every strategy, e.g. learning_rate=3e-5,epochs=10",
-    )
-    add("--stab-shard", metavar="I/N", help="this machine's share of the seeds, e.g. 2/5")
     add(
         "--stab-inconclusive",
         default="fail",
@@ -106,17 +79,21 @@ def add_options(parser: pytest.Parser) -> None:
 
 @dataclass(frozen=True)
 class Settings:
-    """The options, checked; ``started`` is when the session began (seconds since the epoch)."""
+    """The options, checked.
+
+    Attributes:
+        started: when the session began, in seconds since the epoch.
+        supervisor: the controller's process, without which nobody wants a worker's results; ``None``
+            where there is none.
+    """
 
     strategies: tuple[str, ...]
     models: tuple[str, ...]
     plan: PlanOptions
     store: Path
     replay: bool
-    devices: tuple[str, ...]
-    threads: int
     executor: str
-    timeout: float | None
+    executor_options: ExecutorOptions
     checkpoint: Checkpoint
     inconclusive: Inconclusive
     baseline: Path | None
@@ -134,44 +111,31 @@ class Settings:
         """
         option = config.option
         worker: Mapping[str, Any] = getattr(config, "workerinput", {})
-        strategies = tuple(dict.fromkeys(option.strategy)) or ("ours",)
-        for text in strategies:
-            parse_strategy(text)
-        overrides = parse_overrides(option.stab_set)
-        override(Recipe(), overrides)
-        if option.stab_seeds is not None:
-            parse_seeds(option.stab_seeds)
-        for name in ("stab_max_steps", "stab_threads", "stab_timeout", "stab_more_seeds"):
-            value = getattr(option, name)
-            if value is not None and value <= 0:
-                raise StabbenchError(
-                    f"--{name.replace('_', '-')} {value:g} is not positive.", "give 1 or more."
-                )
-        if option.stab_more_seeds is not None and option.stab_shard is not None:
+        strategies, plan = chosen_strategies(option), plan_options(option)
+        check_positive(option, ("stab_threads", "stab_timeout", "stab_more_seeds"))
+        executors.REGISTRY.get(option.stab_executor)
+        if option.stab_more_seeds is not None and plan.shard is not None:
             raise StabbenchError(
                 "--stab-more-seeds judges, a share of the seeds (--stab-shard) cannot be judged.",
                 "merge the shards first.",
             )
-        data_dir: Path | None = option.stab_data_dir
-        if data_dir is not None and not data_dir.is_dir():
-            raise StabbenchError(f"--stab-data-dir {data_dir} is no folder.", "give the folder of task data.")
+        if option.stab_baseline is not None and plan.held:
+            raise StabbenchError(
+                f"a baseline's seeds vary every random stream, yet {', '.join(plan.held)} would be held.",
+                "leave --stab-baseline or --stab-seed-streams away.",
+            )
         return cls(
             strategies=strategies,
             models=tuple(dict.fromkeys(option.stab_model)),
-            plan=PlanOptions(
-                seeds=option.stab_seeds,
-                max_steps=option.stab_max_steps,
-                data_dir=data_dir.resolve() if data_dir else None,
-                overrides=overrides,
-                shard=_shard(option.stab_shard),
-                save_models=option.stab_save_models,
-            ),
+            plan=plan,
             store=(option.stab_store or config.rootpath / ".stabbench").resolve(),
             replay=option.stab_replay,
-            devices=tuple(option.stab_devices.split(",")) if option.stab_devices else (),
-            threads=option.stab_threads,
-            executor=_choice("--stab-executor", option.stab_executor, executors.NAMES),
-            timeout=option.stab_timeout,
+            executor=option.stab_executor,
+            executor_options=ExecutorOptions(
+                threads=option.stab_threads,
+                devices=tuple(option.stab_devices.split(",")) if option.stab_devices else (),
+                timeout=option.stab_timeout,
+            ),
             checkpoint=cast(
                 Checkpoint, _choice("--stab-checkpoint", option.stab_checkpoint, ("last", "best"))
             ),
@@ -201,14 +165,3 @@ def _choice(option: str, value: str, known: Sequence[str]) -> str:
     if value not in known:
         raise UnknownNameError(f"{option} {value} is unknown.", suggest(value, known))
     return value
-
-
-def _shard(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    first, slash, count = text.partition("/")
-    if not (slash and first.isdigit() and count.isdigit() and 1 <= int(first) <= int(count)):
-        raise StabbenchError(
-            f"--stab-shard {text} cannot be read.", "write 2/5 for the second of five shares."
-        )
-    return int(first), int(count)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from stabbench import models
 from stabbench.pytest_plugin.options import Settings
 from stabbench.strategies.catalog import label_of, parse_strategy
 from stabbench.suite import Suite
@@ -17,20 +19,51 @@ RUN_MARK = "::run["
 
 @dataclass(frozen=True)
 class GroupRef:
-    """A group before it is planned: what the session and the suite call it."""
+    """A group before it is planned: what the session and the suite call it.
+
+    Attributes:
+        suite: where it stands.
+        task: name of its task.
+        model: name, hub id or folder of its model.
+        strategy: its strategy as typed.
+        model_id: how node ids name the model.
+    """
 
     suite: Suite
     task: str
     model: str
     strategy: str
+    model_id: str
 
     @property
     def id(self) -> str:
         """How node ids name the group."""
         strategy, reference = parse_strategy(self.strategy)
-        label = label_of(strategy, reference, {})
-        return f"{label}-{self.task}-{Path(self.model).name}"
+        return f"{label_of(strategy, reference, {})}-{self.task}-{self.model_id}"
 
     def against(self, strategy: str) -> GroupRef:
         """Return the group of another strategy on the same task and model."""
-        return GroupRef(self.suite, self.task, self.model, strategy)
+        return GroupRef(self.suite, self.task, self.model, strategy, self.model_id)
+
+
+def short_names(references: Iterable[str]) -> dict[str, str]:
+    """Return a short name for each model: the last part of its folder or hub id.
+
+    Where models share it, as ``runA/checkpoint-500`` and ``runB/checkpoint-500`` do, as many parts before it
+    are kept as tell them apart. Two references to one folder have one name.
+    """
+    known = set(models.REGISTRY.names())
+    parts = {reference: _parts(reference, known) for reference in references}
+    return {reference: _shortest(own, set(parts.values())) for reference, own in parts.items()}
+
+
+def _parts(reference: str, known: set[str]) -> tuple[str, ...]:
+    path = Path(reference).expanduser()
+    return path.resolve().parts if reference not in known and path.is_dir() else path.parts
+
+
+def _shortest(own: tuple[str, ...], everyone: set[tuple[str, ...]]) -> str:
+    for count in range(1, len(own)):
+        if sum(parts[-count:] == own[-count:] for parts in everyone) == 1:
+            return str(Path(*own[-count:]))
+    return str(Path(*own))

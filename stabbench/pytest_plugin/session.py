@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -13,9 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from stabbench import executors
-from stabbench.errors import RecordError
+from stabbench.errors import RecordError, StabbenchError
+from stabbench.executors import Executor, Job
 from stabbench.planning import plan_group
-from stabbench.pytest_plugin.options import Settings
 from stabbench.pytest_plugin.refs import SETTINGS, GroupRef
 from stabbench.requests import Group, Request
 from stabbench.runs import ErrorNote, RunRecord, Store
@@ -31,34 +32,30 @@ class PullSession:
     """The runs of one pytest process (an xdist worker, or the only process).
 
     Args:
-        settings: the session's.
+        config: the session's.
         refs: every group of the session, in order; while it waits it computes what they lack.
     """
 
-    def __init__(self, settings: Settings, refs: Iterable[GroupRef] = ()) -> None:
-        self.settings = settings
-        self.store = Store(settings.store)
+    def __init__(self, config: pytest.Config, refs: Iterable[GroupRef] = ()) -> None:
+        self.settings = config.stash[SETTINGS]
+        self.config = config
+        self.store = Store(self.settings.store)
         self.refs = tuple(dict.fromkeys(refs))
         self.problems: dict[str, str] = {}
         self._groups: dict[tuple[GroupRef, bool], Group] = {}
         self._records: dict[str, RunRecord] = {}
         self._stopped: set[GroupRef] = set()
+        self._jobs: list[Job] = []
 
     @cached_property
-    def executor(self) -> executors.Executor:
+    def executor(self) -> Executor:
         """The executor, started when the first run must be computed."""
         self.store.check_writable()
-        return executors.create(
-            self.settings.executor,
-            self.store.root,
-            threads=self.settings.threads,
-            devices=self.settings.devices,
-            timeout=self.settings.timeout,
-            supervisor=self.settings.supervisor,
-        )
+        return executors.create(self.settings.executor, self.store.root, self.settings.executor_options)
 
     def close(self) -> None:
         """Stop the executor, if it was started."""
+        self._jobs = []
         if "executor" in self.__dict__:
             self.executor.close()
             del self.executor
@@ -66,7 +63,7 @@ class PullSession:
     @cached_property
     def baseline(self) -> Runs | None:
         """The runs of ``--stab-baseline``."""
-        from stabbench.samples.baselines import read_baseline  # SciPy takes a second to import
+        from stabbench.samples.baselines import read_baseline  # with SciPy: not before it is needed
 
         return read_baseline(self.settings.baseline) if self.settings.baseline else None
 
@@ -75,9 +72,18 @@ class PullSession:
         if (ref, larger) not in self._groups:
             plan = self.settings.plan
             if larger:
-                plan = replace(plan, seeds=more_seeds(self.group(ref).seeds, self.settings.more_seeds or 0))
+                seeds = more_seeds(self.group(ref).seeds, self.settings.more_seeds or 0)
+                plan = replace(plan, seeds=seeds, replicates=1)
             self._groups[ref, larger] = plan_group(ref.suite, ref.task, ref.model, ref.strategy, plan)
         return self._groups[ref, larger]
+
+    def plannable(self, refs: Iterable[GroupRef]) -> list[Group]:
+        """Return those of some groups that can be planned; the others' items report why."""
+        found = []
+        for ref in refs:
+            with contextlib.suppress(StabbenchError):
+                found.append(self.group(ref))
+        return found
 
     def record(self, request: Request) -> RunRecord | None:
         """Return what the store has; an unreadable record is reported and counts as missing."""
@@ -119,28 +125,54 @@ class PullSession:
             return
         wanted = list(requests)
         while pending := self._pending(ref, wanted):
-            if not self._compute_one(pending):
-                others = (r for other in self.refs for r in self._pending(other, self.group(other).requests))
-                if not self._compute_one(others):
-                    self._wait()
+            self._submit(pending)
+            self._wait()
 
     def _pending(self, ref: GroupRef, requests: Iterable[Request]) -> list[Request]:
         unsettled = [request for request in requests if not self.is_settled(request)]
         return unsettled if unsettled and not self.is_stopped(ref) else []
 
-    def _compute_one(self, requests: Iterable[Request]) -> bool:
-        """Compute the first run that nobody else computes; return whether there was one."""
-        return any(
-            self.executor.run(request).kind != "busy"
-            for request in requests
-            if not self.store.is_leased(request.spec.key)
-        )
+    def _submit(self, pending: Iterable[Request]) -> None:
+        """Offer the executor all that is missing, and tell of what it takes."""
+        job = self.executor.submit(self._missing(pending))
+        for request in job.requests:
+            self.config.hook.pytest_stab_run_started(config=self.config, request=request)
+        self._jobs.append(job)
+
+    def _missing(self, pending: Iterable[Request]) -> Iterator[Request]:
+        """Yield some runs, then whatever else the session lacks, each once and none that is in the works."""
+        seen = {request.spec.key for job in self._jobs for request in job.requests}
+        others = (r for other in self.refs for r in self._pending(other, self.group(other).requests))
+        for request in itertools.chain(pending, others):
+            if request.spec.key not in seen:
+                seen.add(request.spec.key)
+                yield request
 
     def _wait(self) -> None:
-        if self.settings.supervisor not in (None, os.getppid()):  # the controller was killed
+        """Wait until a run of ours ends; when none is in the works, a moment."""
+        self._jobs = [job for job in self._jobs if not job.done]
+        if not self._jobs:
+            time.sleep(WAIT_SECONDS)
+            self._check_supervisor()
+        while self._jobs and not any(self._has_ended(job) for job in self._jobs):
+            self._check_supervisor()
+
+    def _check_supervisor(self) -> None:
+        """End this process, and its trainer, when the controller was killed: nobody wants the results."""
+        if self.settings.supervisor not in (None, os.getppid()):
             self.close()
             os._exit(1)
-        time.sleep(WAIT_SECONDS)
+
+    def _has_ended(self, job: Job) -> bool:
+        """Wait a moment for a run of a job to end; tell of it."""
+        found = job.wait(WAIT_SECONDS / len(self._jobs))
+        if found is None:
+            return False
+        request, outcome = found
+        self.config.hook.pytest_stab_run_finished(
+            config=self.config, request=request, outcome=outcome, record=self.record(request)
+        )
+        return True
 
     def stability(self, ref: GroupRef, larger: bool = False) -> Stability:
         """Return the sample of a group, pulled: complete, or stopped early.
@@ -152,27 +184,29 @@ class PullSession:
         Raises:
             Incomplete: when a run errored or, with ``--stab-replay``, is not in the store.
         """
-        self.pull(ref, self.group(ref, larger).requests)
+        self.pull(ref, self.group(ref, larger).sample.values())
         stability = self._sample(ref, larger)
         if not stability.errored and not stability.complete and self.is_stopped(ref):
             stability.stopped_early = True
-            self.store.note_stopped(self.group(ref).requests[0].spec.group, stability.planned_seeds)
+            if not self.settings.plan.held:  # the note is read with the runs that vary every stream
+                self.store.note_stopped(self.group(ref).requests[0].spec.group, stability.planned_seeds)
         else:
             stability.check_complete()
         return stability
 
     def _sample(self, ref: GroupRef, larger: bool = False) -> Stability:
         """Return what a group has so far."""
-        from stabbench.samples.stability import Stability  # SciPy takes a second to import
+        from stabbench.samples.stability import Stability  # with SciPy: not before it is needed
 
         group = self.group(ref, larger)
         cap = self.settings.more_seeds
         two_looks = cap is not None and cap > len(self.group(ref).seeds)
-        records = {r.spec.seed: record for r in group.requests if (record := self.record(r)) is not None}
+        sample = group.sample
+        records = {seed: record for seed, r in sample.items() if (record := self.record(r)) is not None}
         errored = {
-            r.spec.seed: note
-            for r in group.requests
-            if r.spec.seed not in records and (note := self.error(r)) is not None
+            seed: note
+            for seed, r in sample.items()
+            if seed not in records and (note := self.error(r)) is not None
         }
         return Stability(
             ref.task,
@@ -199,5 +233,5 @@ SESSION = pytest.StashKey[PullSession]()
 def session_of(config: pytest.Config) -> PullSession:
     """Return the pulling session of a pytest process."""
     if SESSION not in config.stash:
-        config.stash[SESSION] = PullSession(config.stash[SETTINGS])
+        config.stash[SESSION] = PullSession(config)
     return config.stash[SESSION]

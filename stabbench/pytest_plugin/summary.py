@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,30 +12,41 @@ import numpy as np
 import pytest
 from tabulate import tabulate
 
+from stabbench import metrics
 from stabbench.pytest_plugin.github import append_summary
 from stabbench.pytest_plugin.options import Settings
+from stabbench.pytest_plugin.refs import short_names
+from stabbench.requests import RunId
 
 if TYPE_CHECKING:
     from stabbench.samples.stability import Stability
 
 PASS = "PASS"
-HEADERS = ("strategy", "task", "model", "n", "failed", "mean", "std", "max", "verdict")
+HEADERS = ("strategy", "task", "model", "n", "failed", "mean", "std", "best", "verdict")
 
 
-def gate_properties(stability: Stability) -> list[tuple[str, object]]:
-    """Return what a gate's report carries, as plain scalars (xdist and JUnit take nothing else)."""
+def gate_properties(stability: Stability, model_reference: str) -> list[tuple[str, object]]:
+    """Return what a gate's report carries, as plain scalars (xdist and JUnit take nothing else).
+
+    Args:
+        stability: what it judged.
+        model_reference: the model as the suite or the command line names it.
+    """
     seen = stability.judged  # with more seeds where a gate asked for them
     summary = {
         "strategy": stability.strategy,
         "task": stability.task,
         "model": stability.model,
+        "model_reference": model_reference,
         "group": next(iter(stability.records.values())).group,
+        "metric": stability.metric.name,
+        "better": stability.metric.better,
         "planned": seen.planned,
         "finished": seen.finished,
         "failed": seen.failed,
         "mean": seen.mean if seen.complete else None,  # those of a stopped grid are biased
         "std": seen.std if seen.complete and seen.planned > 1 else None,
-        "max": seen.max if seen.complete else None,
+        "best": seen.best if seen.complete else None,
         "stopped_early": seen.stopped_early,
         "verdicts": [[str(v.outcome), v.summary] for v in stability.verdicts],
     }
@@ -53,11 +65,12 @@ def gate_properties(stability: Stability) -> list[tuple[str, object]]:
 class Summary:
     """Collects what reports carry, in the controller or the only process."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, config: pytest.Config, settings: Settings) -> None:
+        self.config = config
         self.settings = settings
         self.compared: set[str] = set()
         self.rows: dict[str, dict[str, Any]] = {}
-        self.runs: dict[str, dict[int, dict[str, Any]]] = {}
+        self.runs: dict[str, dict[RunId, dict[str, Any]]] = {}
         self.verdicts: dict[str, list[list[str]]] = {}
         self.incomplete: set[str] = set()
         self.problems: list[str] = []
@@ -67,7 +80,7 @@ class Summary:
         for name, value in report.user_properties:
             if name == "stabbench_run" and report.when == "call":
                 run = json.loads(str(value))
-                self.runs.setdefault(run["group"], {})[run["seed"]] = run
+                self.runs.setdefault(run["group"], {})[run["seed"], run["replicate"]] = run
                 if run["problem"]:
                     self.problems.append(run["problem"])
             elif name == "stabbench_gate" and report.when == "call":
@@ -87,28 +100,61 @@ class Summary:
         """Write the table."""
         for problem in self.problems:
             terminalreporter.write_line(f"stabbench: {problem}", yellow=True)
-        table = [self.row(group) for group in dict.fromkeys((*self.rows, *self.runs))]
-        if not table:
+        models = self.models()
+        rows = sorted(self.row(group, model) for group, model in models.items())
+        if not rows:
             return
+        headers = list(HEADERS)
+        self.config.hook.pytest_stab_table(config=self.config, headers=headers, rows=rows)
         terminalreporter.section("fine-tuning stability")
-        lines = tabulate(sorted(table), headers=HEADERS, tablefmt="simple", disable_numparse=True)
+        lines = tabulate(rows, headers=headers, tablefmt="simple", disable_numparse=True)
         terminalreporter.write_line(lines)
         remarks = self.remarks()
         for remark in remarks:
             terminalreporter.write_line(remark)
-        append_summary(HEADERS, sorted(table), remarks)
+        append_summary(headers, rows, remarks)
+
+    def models(self) -> dict[str, str]:
+        """Return what to call the model of each group: its name, or more of it where models share one."""
+        firsts = {
+            group: self.rows.get(group) or next(iter(self.runs[group].values()))
+            for group in dict.fromkeys((*self.rows, *self.runs))
+        }
+        bearers: dict[str, set[str]] = {}
+        for first in firsts.values():
+            bearers.setdefault(first["model"], set()).add(first["model_reference"])
+        short = {name: short_names(references) for name, references in bearers.items()}
+        return {
+            group: short[first["model"]][first["model_reference"]]
+            if len(bearers[first["model"]]) > 1
+            else first["model"]
+            for group, first in firsts.items()
+        }
 
     def remarks(self) -> list[str]:
         """Return a line for each gate that did not pass, and how the baseline was used."""
-        found = []
+        models = self.models()
+        found = self.seeds()
         for group, verdicts in self.verdicts.items():
             row = self.rows[group]
             bad = [text for outcome, text in verdicts if outcome != PASS]
-            found += [f"{row['strategy']} on {row['task']}: {text}" for text in bad]
+            where = f" with {models[group]}" if len(set(models.values())) > 1 else ""
+            found += [f"{row['strategy']} on {row['task']}{where}: {text}" for text in bad]
             if bad:
                 found.append(f"  what happened: stabbench report {group[:12]}{self._store()}")
         if self.settings.baseline is not None:
             found.append(self._baseline(self.settings.baseline))
+        return found
+
+    def seeds(self) -> list[str]:
+        """Return which random streams were held, and whether same-seed replicates were identical."""
+        plan, found = self.settings.plan, []
+        if plan.held:
+            found.append(
+                f"seeds vary {', '.join(plan.streams)}; {', '.join(plan.held)} held at seed {plan.held_seed}"
+            )
+        if plan.replicates > 1:
+            found.append(replicates_line(run for runs in self.runs.values() for run in runs.values()))
         return found
 
     def _store(self) -> str:
@@ -117,7 +163,7 @@ class Summary:
         return "" if store == Path(".stabbench").resolve() else f" --store {os.path.relpath(store)}"
 
     def _baseline(self, place: Path) -> str:
-        from stabbench.samples.baselines import read_baseline  # SciPy takes a second to import
+        from stabbench.samples.baselines import read_baseline  # with SciPy: not before it is needed
 
         groups = read_baseline(place).groups()
         unused = [str(group) for group in groups if group.runs[0].group not in self.compared]
@@ -130,7 +176,7 @@ class Summary:
         rest = f"; no gate used {', '.join(unused)}" if unused else ""
         return f"baseline {place.stem}: judged against {used}{rest}"
 
-    def row(self, group: str) -> list[str]:
+    def row(self, group: str, model: str) -> list[str]:
         """Return the cells of a group, from its gates, or from its runs where no gate ran."""
         gate = self.rows.get(group)
         if gate is not None:
@@ -139,15 +185,35 @@ class Summary:
             outcomes = [Outcome(outcome) for outcome, _ in self.verdicts[group]]
             verdict = str(overall(outcomes)) if outcomes else "no gate"
             counts = (gate["finished"], gate["planned"], gate["failed"])
-            scores = (gate["mean"], gate["std"], gate["max"])
-            return _cells(gate, counts, scores, verdict)
-        runs = list(self.runs[group].values())
+            scores = (gate["mean"], gate["std"], gate["best"])
+            return _cells({**gate, "model": model}, counts, scores, verdict)
+        runs = [run for (_, replicate), run in self.runs[group].items() if replicate == 0]
         found = [run["score"] for run in runs if "score" in run]
         failed = sum(run.get("failed", False) for run in runs)
         std = float(np.std(found, ddof=1)) if len(found) > 1 else None
-        scores = (float(np.mean(found)), std, max(found)) if found else (None, None, None)
+        metric = metrics.named(runs[0]["metric"], runs[0]["better"])
+        scores = (float(np.mean(found)), std, metric.best(found)) if found else (None, None, None)
         verdict = "no gate" if len(found) == len(runs) else "ERROR"
-        return _cells(runs[0], (len(found), len(runs), failed), scores, verdict)
+        return _cells({**runs[0], "model": model}, (len(found), len(runs), failed), scores, verdict)
+
+
+def replicates_line(runs: Iterable[Mapping[str, Any]]) -> str:
+    """Return whether the runs of one seed gave the same, bit by bit: scores, logits, losses and norms."""
+    results: dict[tuple[str, str], list[str]] = {}
+    for run in runs:
+        if "result" in run:
+            seed = f"{run['strategy']} on {run['task']} with {run['model']}, seed {run['seed']}"
+            results.setdefault((run["group"], seed), []).append(run["result"])
+    repeated = {seed: found for seed, found in results.items() if len(found) > 1}
+    differing = [seed for (_, seed), found in repeated.items() if len(set(found)) > 1]
+    if not repeated:
+        return "replicates: no seed has two finished runs"
+    if not differing:
+        return f"replicates: bit-identical for all {len(repeated)} seeds that ran more than once"
+    return (
+        f"replicates: {len(differing)} of {len(repeated)} seeds did not repeat, so not all of the spread is "
+        f"theirs: {'; '.join(differing[:3])}" + ("; ..." if len(differing) > 3 else "")
+    )
 
 
 def _cells(
@@ -160,5 +226,6 @@ def _cells(
     n = str(planned) if finished == planned else f"{finished} of {planned}"
     if names.get("stopped_early"):
         n += ", stopped early"
-    shown = ["-" if score is None else f"{100 * score:.1f}" for score in scores]
+    metric = metrics.named(names["metric"], names["better"])
+    shown = ["-" if score is None else metric.text(score) for score in scores]
     return [names["strategy"], names["task"], names["model"], n, f"{failed}/{finished}", *shown, verdict]

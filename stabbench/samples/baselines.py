@@ -22,7 +22,7 @@ from stabbench.runs import RunRecord, Score
 from stabbench.runs.store import write_atomic
 from stabbench.samples.reader import Runs
 from stabbench.samples.stability import Stability
-from stabbench.spec import Frozen, RunSpec, Seeds, canonical_json
+from stabbench.spec import Direction, Frozen, RunSpec, Seeds, canonical_json
 
 FORMAT = 2
 """1 is that of 0.1.0: the same lines, without the fields that were added later."""
@@ -48,6 +48,7 @@ class GroupLine(Frozen):
     strategy: str
     spec: RunSpec | None
     metric: str
+    better: Direction = "higher"
     constant: float
     n_dev: int
     dev_counts: tuple[int, ...] | None = None
@@ -195,6 +196,7 @@ def _lines(group: Stability) -> Iterator[dict[str, Any]]:
         strategy=first.strategy,
         spec=first.spec,
         metric=first.metric,
+        better=first.better,
         constant=first.constant,
         n_dev=first.n_dev,
         dev_counts=first.dev_counts,

@@ -1,27 +1,21 @@
 """Statistics of the gates: pure functions of arrays, no files, no globals, no torch.
 
 `docs/statistics.md` says what each gate promises and at what error rate. The modules import `scipy`, not its
-parts: those load when first used, and a session whose gates need no test of SciPy's starts a second sooner.
+parts: those load when first used, and the gates need none but `scipy.special`, the quickest.
 """
 
-from stabbench.statistics.curtailment import (
-    SequentialSpread,
-    Stop,
-    failures_rule,
-    failures_stop,
-    look_alpha,
-    spread_stop,
+from stabbench.statistics.curtailment import Stop, failures_rule, failures_stop, look_alpha
+from stabbench.statistics.decomposition import (
+    Component,
+    Decomposition,
+    Repeatability,
+    decompose,
+    repeatability,
 )
-from stabbench.statistics.decomposition import Component, Decomposition, decompose
 from stabbench.statistics.evidence import Evidence, Outcome, overall
 from stabbench.statistics.expected_max import expected_max, expected_max_dodge
 from stabbench.statistics.failures import (
     clopper_pearson,
-    failed_by_accuracy,
-    failed_by_f1,
-    failed_by_matthews,
-    failed_by_rounded_accuracy,
-    failed_by_score,
     failures_limits,
     jeffreys,
     wilson,
@@ -30,11 +24,8 @@ from stabbench.statistics.gates import failures_gate, mean_gate, spread_gate
 from stabbench.statistics.levene import PAPER_WARNING, Levene, levene, star
 from stabbench.statistics.predictions import (
     churn_ratio,
-    collapsed_runs,
     fleiss_kappa,
     jensen_shannon,
-    label_entropy,
-    most_predicted_share,
     pairwise_disagreement,
     per_point_stability,
     stuck_at_entropy,
@@ -53,23 +44,17 @@ __all__ = [
     "Evidence",
     "Levene",
     "Outcome",
+    "Repeatability",
     "Sample",
-    "SequentialSpread",
     "SpreadBounds",
     "Stop",
     "boschloo",
     "chi2_factors",
     "churn_ratio",
     "clopper_pearson",
-    "collapsed_runs",
     "decompose",
     "expected_max",
     "expected_max_dodge",
-    "failed_by_accuracy",
-    "failed_by_f1",
-    "failed_by_matthews",
-    "failed_by_rounded_accuracy",
-    "failed_by_score",
     "failures_gate",
     "failures_limits",
     "failures_rule",
@@ -80,11 +65,9 @@ __all__ = [
     "interquartile_mean",
     "jeffreys",
     "jensen_shannon",
-    "label_entropy",
     "levene",
     "look_alpha",
     "mean_gate",
-    "most_predicted_share",
     "newcombe_upper",
     "overall",
     "pairwise_disagreement",
@@ -92,9 +75,9 @@ __all__ = [
     "permutation_spread_test",
     "probability_of_improvement",
     "regression_gate",
+    "repeatability",
     "spread_bounds",
     "spread_gate",
-    "spread_stop",
     "star",
     "std",
     "steadier_gate",

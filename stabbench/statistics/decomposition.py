@@ -1,5 +1,6 @@
-"""How much of the variance is the head's seed and how much the data order's (Dodge et al. 2020)."""
+"""Where the variance of a run comes from: the head's seed, the data order's, or no seed at all."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,7 +43,7 @@ class Decomposition:
 
 
 def decompose(scores: ArrayLike, alpha: float = 0.05) -> Decomposition | None:
-    """Two-way random-effects analysis of variance without replicates.
+    """Two-way random-effects analysis of variance without replicates, for Dodge et al.'s (2020) grid.
 
     With MS the mean squares of an H x O grid: var(head) = (MS_head - MS_rest) / O, F = MS_head / MS_rest with
     (H-1, (H-1)(O-1)) degrees of freedom; the bounds on var(head) / var(rest) are (F / F_quantile - 1) / O,
@@ -90,3 +91,45 @@ def decompose(scores: ArrayLike, alpha: float = 0.05) -> Decomposition | None:
         Component(ms_rest, ms_rest / total),
         total,
     )
+
+
+@dataclass(frozen=True)
+class Repeatability:
+    """Standard deviations, in the units of the scores, of runs that were repeated with the same seed.
+
+    Attributes:
+        same_seed: of runs with one seed: what nondeterminism does.
+        seed: of the seeds' own effects, nondeterminism taken off; 0 where the unbiased estimate of the
+            variance is negative, ``None`` with one seed.
+    """
+
+    same_seed: float
+    seed: float | None
+
+
+def repeatability(scores: Sequence[ArrayLike]) -> Repeatability:
+    """One-way random-effects analysis of variance, seeds as groups; they may have different sizes.
+
+    With r_i runs of seed i, N in all, a seeds, MS_within = sum (y - mean_i)^2 / (N - a) and MS_between = sum
+    r_i (mean_i - mean)^2 / (a - 1): var(same seed) = MS_within and var(seed) = (MS_between - MS_within) / r,
+    r = (N - sum r_i^2 / N) / (a - 1) (Searle, Casella and McCulloch 1992, section 3.6).
+
+    Args:
+        scores: for each seed the scores of its runs; one seed at least has two.
+
+    Raises:
+        StabbenchError: no seed was run twice, or a score is not finite.
+    """
+    groups = [np.asarray(group, dtype=np.float64) for group in scores]
+    groups = [group for group in groups if len(group)]
+    every = np.concatenate([*groups, []])
+    if len(every) <= len(groups) or not np.isfinite(every).all():
+        raise StabbenchError("no seed has two finite scores", "repeat a seed")
+    sizes = np.array([len(group) for group in groups])
+    means = np.array([group.mean() for group in groups])
+    within = sum(float(((group - group.mean()) ** 2).sum()) for group in groups) / (len(every) - len(groups))
+    if len(groups) == 1:
+        return Repeatability(float(np.sqrt(within)), None)
+    between = float((sizes * (means - every.mean()) ** 2).sum()) / (len(groups) - 1)
+    per_seed = (len(every) - float((sizes**2).sum()) / len(every)) / (len(groups) - 1)
+    return Repeatability(float(np.sqrt(within)), float(np.sqrt(max(0.0, (between - within) / per_seed))))

@@ -40,15 +40,12 @@ class Levene:
     warning: str | None = None
 
 
-def levene(
-    *groups: ArrayLike, center: Literal["median", "mean", "trimmed"] = "median", cut: float = 0.05
-) -> Levene:
+def levene(*groups: ArrayLike, center: Literal["median", "mean", "trimmed"] = "median") -> Levene:
     """Levene's test by SciPy, guarded: two runs, or groups that do not vary, would give p = 0 or NaN there.
 
     Args:
         groups: one-dimensional raw scores, failed runs included.
-        center: see `Levene`.
-        cut: share trimmed from each end, for center="trimmed".
+        center: see `Levene`; SciPy trims a twentieth from each end.
 
     Raises:
         StabbenchError: fewer than two groups.
@@ -61,7 +58,7 @@ def levene(
     reason = _degenerate(samples, center)
     if reason:
         return Levene(None, None, center, df, reason, warning)
-    w, p = scipy.stats.levene(*samples, center=center, proportiontocut=cut)
+    w, p = scipy.stats.levene(*samples, center=center)
     return Levene(float(w), float(p), center, df, None, warning)
 
 

@@ -20,13 +20,6 @@ POWER = 0.8
 MOST_SEEDS = 1_000
 
 
-def failures_power(n: int, p: float, p0: float, alpha: float = 0.05) -> tuple[float, float]:
-    """(P(PASS), P(FAIL)) of the failures gate with n seeds when the true rate is p. Exact."""
-    found = failures_codes(np.arange(n + 1), n, p0, alpha)
-    weights = scipy.stats.binom.pmf(np.arange(n + 1), n, p)
-    return float(weights[found == 1].sum()), float(weights[found == -1].sum())
-
-
 def failures_seeds_needed(k: int, n: int, p0: float, alpha: float = 0.05) -> int | None:
     """Seeds in all that decide the failures gate if, after k of n failed, the rest fail at the rate k / n."""
     at_most, at_least = _limits_table(p0, alpha)
@@ -63,16 +56,6 @@ def _limits_table(p0: float, alpha: float) -> tuple[Floats, Floats]:
             high = np.where(open_ & ~below, middle, high)
         limits.append((low if wanted == 1 else high).astype(np.float64))
     return limits[0], limits[1]
-
-
-def spread_power(n: ArrayLike, ratio: float, alpha: float = 0.05) -> tuple[Floats, Floats]:
-    """(P(PASS), P(FAIL)) of the chi-squared rule with n normal scores whose true spread is ratio * tau.
-
-    Bonett's guard lowers both a little: at n = 10 and a twofold ratio by .07 to .10, at n = 25 by less than
-    .02.
-    """
-    df = np.asarray(np.maximum(np.asarray(n) - 1, 1), dtype=np.float64)
-    return _spread_power(df, *chi2_factors(n, alpha), ratio)
 
 
 def _spread_power(df: Floats, a: Floats, b: Floats, ratio: float) -> tuple[Floats, Floats]:
@@ -115,21 +98,6 @@ def mean_seeds_needed(gap: float, spread: float, n: int, n_successes: int, alpha
         abs(gap) / spread * np.sqrt(successes) - scipy.special.stdtrit(successes - 1, 1 - alpha)
     )
     return _scaled(_first(successes, power >= POWER), n / n_successes)
-
-
-def spread_test_power(n_a: int, n_b: int, ratio: float, alpha: float = 0.05) -> float:
-    """Power of the two-sided Brown-Forsythe test for two normal samples whose spreads differ by `ratio`.
-
-    The absolute deviation of a normal score has mean sigma sqrt(2/pi) and variance sigma^2 (1 - 2/pi); the
-    test is a t test on it, so its power follows from the noncentral t. Within .02 of the simulated power for
-    n >= 15.
-    """
-    mean, variance = np.sqrt(2 / np.pi), 1 - 2 / np.pi
-    se = np.sqrt(variance * (ratio**2 / n_a + 1 / n_b))
-    df = n_a + n_b - 2
-    critical = scipy.stats.t.isf(alpha / 2, df)
-    shift = abs(ratio - 1) * mean / se
-    return float(scipy.special.nctdtr(df, shift, -critical) + 1 - scipy.special.nctdtr(df, shift, critical))
 
 
 def two_group_seeds_needed(effects: ArrayLike, variances: ArrayLike, levels: ArrayLike, n: int) -> int | None:

@@ -7,7 +7,7 @@ import scipy
 from numpy.typing import ArrayLike, NDArray
 
 from stabbench.errors import StabbenchError
-from stabbench.statistics.masked import Bools, Floats
+from stabbench.statistics.masked import Bools
 
 
 def per_point_stability(correct: ArrayLike, ddof: int = 0) -> float:
@@ -90,64 +90,15 @@ def jensen_shannon(probabilities: ArrayLike) -> float:
     return float(np.mean(np.nan_to_num(pairs) ** 2))
 
 
-def most_predicted_share(predictions: ArrayLike) -> Floats:
-    """Share of the points that each run gives its favourite class, shape (runs,). Near 1: a collapsed run."""
-    matrix = np.atleast_2d(np.asarray(predictions))
-    return np.array([np.unique(row, return_counts=True)[1].max() / row.size for row in matrix])
-
-
-def label_entropy(counts: ArrayLike) -> float:
-    """Entropy (nats) of the training labels: the loss of a classifier that ignores its input.
-
-    Args:
-        counts: training points per class.
-    """
-    shares = np.asarray(counts, dtype=np.float64)
-    shares = shares[shares > 0] / shares.sum()
-    return float(-(shares * np.log(shares)).sum())
-
-
 def stuck_at_entropy(final_loss: ArrayLike, entropy: float, tolerance: float = 0.05) -> Bools:
     """Training losses no lower than the entropy of the labels less a tolerance: nothing but shares learned.
 
     Args:
         final_loss: any shape, mean training loss at the end, nats; NaN counts as stuck.
-        entropy: see `label_entropy`.
+        entropy: of the training labels, nats: the loss of a classifier that ignores its input.
         tolerance: part of the entropy that a stuck loss may lie below it.
     """
     return np.asarray(~(np.asarray(final_loss, dtype=np.float64) < (1 - tolerance) * entropy))
-
-
-def collapsed_runs(
-    predictions: ArrayLike | None = None,
-    final_loss: ArrayLike | None = None,
-    label_counts: ArrayLike | None = None,
-    share: float = 0.98,
-    loss_tolerance: float = 0.05,
-) -> Bools:
-    """Runs that learned nothing, whatever their score says.
-
-    One class is predicted almost always, or the final training loss is no lower than the entropy of the
-    labels less a tolerance (the paper's trivial loss, -ln 1/2).
-
-    Args:
-        predictions: shape (runs, points), class numbers.
-        final_loss: shape (runs,), mean training loss at the end, natural logarithm.
-        label_counts: training points per class, needed with `final_loss`.
-        share: from which share of one class on a run counts as collapsed.
-        loss_tolerance: part of the entropy that a stuck loss may lie below it.
-
-    Raises:
-        StabbenchError: neither signal is given, or `final_loss` without `label_counts`.
-    """
-    signals: list[Bools] = []
-    if predictions is not None:
-        signals.append(most_predicted_share(predictions) >= share)
-    if final_loss is not None and label_counts is not None:
-        signals.append(stuck_at_entropy(final_loss, label_entropy(label_counts), loss_tolerance))
-    if not signals:
-        raise StabbenchError("no signal of a collapse", "give predictions, or final_loss with label_counts")
-    return np.asarray(np.any(signals, axis=0))
 
 
 def _matrix(values: ArrayLike) -> NDArray[np.int64]:

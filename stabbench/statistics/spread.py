@@ -87,7 +87,7 @@ def spread_bounds(scores: Floats, keep: Bools | None = None, alpha: float = 0.05
     )
 
 
-def spread_codes(bounds: SpreadBounds, tau: float, chi2_only: bool = False) -> NDArray[np.int8]:
+def spread_codes(bounds: SpreadBounds, tau: float) -> NDArray[np.int8]:
     """Outcome codes of "standard deviation at most tau".
 
     PASS where the larger upper bound is <= tau, FAIL where the smaller lower bound is > tau.
@@ -95,10 +95,7 @@ def spread_codes(bounds: SpreadBounds, tau: float, chi2_only: bool = False) -> N
     Args:
         bounds: from `spread_bounds`.
         tau: threshold in the units of the scores.
-        chi2_only: leave Bonett's guard out: the rule whose FAIL can be certain before the last seed.
     """
-    if chi2_only:
-        return codes((bounds.chi2_upper <= tau) & (bounds.std > 0), bounds.chi2_lower > tau)
     upper = np.maximum(bounds.chi2_upper, bounds.bonett_upper)
     lower = np.minimum(bounds.chi2_lower, bounds.bonett_lower)
     return codes((upper <= tau) & (bounds.std > 0), lower > tau)

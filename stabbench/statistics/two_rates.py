@@ -17,7 +17,7 @@ def boschloo(k1: int, n1: int, k0: int, n0: int) -> float:
 
     The largest probability, over every common rate, of a table whose one-sided p by Fisher is no larger than
     the observed one. Tables are compared as integers, so no tie is lost to rounding. Without `scipy.stats`,
-    which has this test too, since loading it takes a second that every session would wait for.
+    which has this test too, since loading it takes half a second that every session would wait for.
 
     1 where either group is empty or nothing (or everything) failed. Cached: a call costs milliseconds.
     """

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from stabbench.cli import main
+from stabbench.requests import Request
 from stabbench.runs import ErrorNote, Store
 from stabbench.strategies.catalog import parse_strategy
 from stabbench.text import duration
@@ -24,8 +25,29 @@ def test_help_and_unknown_commands(capsys: pytest.CaptureFixture[str]) -> None:
 def test_ls(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ls"]) == 0
     out = capsys.readouterr().out
-    for line in ("ours", "devlin", "rte", "bert-large-uncased", "suites/rte"):
+    for line in ("ours", "devlin", "rte", "bert-large-uncased", "pytest suites/rte"):
         assert any(part.strip().startswith(line) for part in out.splitlines()), line
+
+
+def test_ls_shows_own_suites_and_those_of_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["ls", "--suites"]) == 0
+    elsewhere = capsys.readouterr().out
+    assert "pytest --pyargs stabbench.suites.rte " in elsewhere
+    assert "pytest suites" not in elsewhere
+    suite = tmp_path / "suites" / "mine" / "test_mine.py"
+    suite.parent.mkdir(parents=True)
+    suite.write_text("from stabbench import Suite\n\nsuite = Suite(task='mine', models=['m'], seeds=7)\n")
+    assert main(["ls", "--suites"]) == 0
+    own, rest = capsys.readouterr().out.split("\n", 1)
+    assert own.split("  ")[1] == "pytest suites/mine"
+    assert own.endswith("mine on m, seeds 7")
+    assert rest == elsewhere
+    monkeypatch.chdir(Path(__file__).parents[2])  # a clone: its suites are the package's
+    assert main(["ls", "--suites"]) == 0
+    assert "--pyargs" not in capsys.readouterr().out
 
 
 def test_ls_gives_parameters_by_the_names_that_the_command_line_takes(
@@ -81,6 +103,21 @@ def test_plan_counts_and_writes_requests(toy, tmp_path: Path, capsys: pytest.Cap
     ]
     assert main(as_in_the_session) == 0
     assert "1 in the store" in capsys.readouterr().out
+
+
+def test_plan_takes_the_options_of_a_session(toy, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    suite = tmp_path / "test_toy_streams.py"
+    suite.write_text(toy.suite_file(seeds=4))
+    plan = ["plan", str(suite), "--no-estimate", "--stab-store", str(tmp_path / "store")]
+    held = ["--stab-seed-streams", "order", "--held-seed", "7", "--replicates", "2", "--stab-shard", "1/2"]
+    folder = tmp_path / "requests"
+    assert main([*plan, *held, "--stab-max-steps", "5", "--write", str(folder)]) == 0
+    assert "4 runs of 5 steps" in capsys.readouterr().out  # two seeds of four, twice
+    specs = [Request.model_validate_json(file.read_bytes()).spec for file in folder.iterdir()]
+    assert sorted((spec.seeds.order, spec.replicate) for spec in specs) == [(0, 0), (0, 1), (2, 0), (2, 1)]
+    assert {spec.seeds.head for spec in specs} == {7}
+    assert main([*plan, "--seed-streams", "ordre"]) == 2
+    assert "did you mean 'order'" in capsys.readouterr().err
 
 
 def test_plan_estimates(toy, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

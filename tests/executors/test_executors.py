@@ -7,13 +7,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from stabbench import executors
 from stabbench.errors import StabbenchError, UnknownNameError
+from stabbench.executors import ExecutorOptions, compute_one
 from stabbench.executors.process import ProcessExecutor
 from stabbench.runs import Store
 
@@ -49,15 +50,15 @@ def nasty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def executor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessExecutor]:
-    with ProcessExecutor(tmp_path_factory.mktemp("store"), timeout=60) as made:
+    with ProcessExecutor(tmp_path_factory.mktemp("store"), ExecutorOptions(timeout=60)) as made:
         yield made
 
 
 def test_cold_warm_and_exec_give_the_same_record(toy, executor: ProcessExecutor, tmp_path: Path) -> None:
     requests = [toy.request(seed=seed) for seed in (1, 2, 3)] + [toy.request("devlin", 0)]
-    assert [executor.run(request).kind for request in requests] == ["done"] * 4
+    assert [compute_one(executor, request).kind for request in requests] == ["done"] * 4
     warm = executor.store.read(requests[-1].spec.key)
-    assert executor.run(requests[-1]).kind == "cached"
+    assert compute_one(executor, requests[-1]).kind == "cached"
 
     file = tmp_path / "request.json"
     file.write_text(requests[-1].model_dump_json())
@@ -85,7 +86,7 @@ def test_a_run_that_errors_harms_no_other(
     toy, executor: ProcessExecutor, nasty: Path, deed: str, kind: str, message: str
 ) -> None:
     bad = toy.request(f"{nasty}:Nasty:deed={deed}")
-    outcome = executor.run(bad)
+    outcome = compute_one(executor, bad)
     assert outcome.kind == "errored"
     assert outcome.note is not None
     assert outcome.note.kind == kind
@@ -93,14 +94,14 @@ def test_a_run_that_errors_harms_no_other(
     assert executor.store.error(bad.spec.key) == outcome.note
     assert executor.store.read(bad.spec.key) is None
     assert not executor.store.is_leased(bad.spec.key)
-    assert executor.run(toy.request(f"{nasty}:Nasty:deed=print", seed=len(deed))).kind == "done"
+    assert compute_one(executor, toy.request(f"{nasty}:Nasty:deed=print", seed=len(deed))).kind == "done"
 
 
 def test_a_hang_is_stopped_at_the_time_out(toy, nasty: Path, tmp_path: Path) -> None:
-    with ProcessExecutor(tmp_path) as executor:
-        assert executor.run(toy.request()).kind == "done"  # warm: the time-out is not spent on imports
-        executor.timeout = 1.0
-        outcome = executor.run(toy.request(f"{nasty}:Nasty:deed=hang"))
+    with ProcessExecutor(tmp_path, ExecutorOptions()) as executor:
+        assert compute_one(executor, toy.request()).kind == "done"  # warm: it is not spent on imports
+        executor.options = ExecutorOptions(timeout=1.0)
+        outcome = compute_one(executor, toy.request(f"{nasty}:Nasty:deed=hang"))
     assert outcome.note is not None
     assert outcome.note.kind == "time-out"
     assert "longer than 1 s" in outcome.note.message
@@ -111,19 +112,19 @@ def test_invariant_2_a_leased_run_is_not_computed_twice(toy, executor: ProcessEx
     lease = executor.store.lease(request.spec.key)
     assert lease is not None
     with lease:
-        assert executor.run(request).kind == "busy"
-    assert executor.run(request).kind == "done"
+        assert compute_one(executor, request).kind == "busy"
+    assert compute_one(executor, request).kind == "done"
 
 
 SUPERVISOR = """
 import sys
 from pathlib import Path
+from stabbench.executors import ExecutorOptions, Request
 from stabbench.executors.process import ProcessExecutor
-from stabbench.requests import Request
-executor = ProcessExecutor(Path(sys.argv[1]))
-executor._ensure()
-print(executor._process.pid, flush=True)
-executor.run(Request.model_validate_json(Path(sys.argv[2]).read_bytes()))
+executor = ProcessExecutor(Path(sys.argv[1]), ExecutorOptions())
+job = executor.submit([Request.model_validate_json(Path(sys.argv[2]).read_bytes())])
+print(executor.trainer().pid, flush=True)
+job.wait()
 """
 
 
@@ -133,6 +134,14 @@ def alive(pid: int) -> bool:
     except FileNotFoundError:
         return False
     return state != "Z"
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Wait until something is so; whoever waits in vain fails, a busy machine only takes longer."""
+    deadline = time.monotonic() + 200
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
@@ -146,26 +155,21 @@ def test_invariant_5_a_run_never_outlives_its_supervisor(toy, nasty: Path, tmp_p
     )
     assert supervisor.stdout is not None
     trainer = int(supervisor.stdout.readline())
-    deadline = time.monotonic() + 60
-    while not store.is_leased(request.spec.key) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    wait_for(lambda: store.is_leased(request.spec.key))
     assert alive(trainer)
     os.kill(supervisor.pid, signal.SIGKILL)
     supervisor.wait()
     supervisor.stdout.close()
-    deadline = time.monotonic() + 5
-    while alive(trainer) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not alive(trainer)
+    wait_for(lambda: not alive(trainer))
     assert not store.is_leased(request.spec.key)
 
 
 def test_an_unknown_device(toy, tmp_path: Path) -> None:
     with (
-        ProcessExecutor(tmp_path, devices=["cuda:99"]) as executor,
+        ProcessExecutor(tmp_path, ExecutorOptions(devices=("cuda:99",))) as executor,
         pytest.raises(StabbenchError, match="cuda:99 is not there"),
     ):
-        executor.run(toy.request())
+        compute_one(executor, toy.request())
 
 
 def test_names() -> None:
@@ -177,7 +181,7 @@ def test_saved_models_load_with_plain_transformers(toy, executor: ProcessExecuto
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     request = toy.request(seed=50, save_models=True)
-    assert executor.run(request).kind == "done"
+    assert compute_one(executor, request).kind == "done"
     folder = executor.store.folder(request.spec.key)
     AutoModelForSequenceClassification.from_pretrained(folder)
     AutoTokenizer.from_pretrained(folder)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from itertools import combinations, permutations
 from math import comb, exp, log
 from statistics import NormalDist, fmean, median, stdev, variance
@@ -19,7 +20,9 @@ from stabbench.leaderboard.latex import render as latex
 from stabbench.leaderboard.markdown import render as markdown
 from stabbench.leaderboard.pictures import pictures
 from stabbench.leaderboard.table import Row, State
+from stabbench.runs import Score
 from stabbench.samples.collection import Collection, Plan, RunWithTraces, collect, thin
+from stabbench.spec import Direction
 from tests.leaderboard.generate import collection, run, runs
 
 
@@ -159,7 +162,7 @@ def test_a_grid_that_was_stopped_early_shows_its_verdict_and_nothing_biased() ->
     some = [RunWithTraces(run("devlin", "mini-rte", seed, kind="failed")[0], thin({})) for seed in range(9)]
     row = one_row(some, Plan(seeds=tuple(range(25))))
     assert (row.state, row.verdict, row.failed, row.missing) == (State.STOPPED, "FAIL", 9, 16)
-    assert (row.mean, row.std, row.max, row.near_best) == (None,) * 4
+    assert (row.mean, row.std, row.best, row.near_best) == (None,) * 4
     assert row.values["expected_max"] == row.values["expected_max_dodge"] == (None,) * 3
     assert row.values["mean"] == row.values["std"] == (None,) * 3
     board = build(collect([Collection(tuple(some), {row.group: Plan(seeds=tuple(range(25)))})]))
@@ -245,3 +248,50 @@ def test_one_run_alone_makes_a_row() -> None:
     for kind in permutations(["success", "failed", "diverged"], 1):
         row = one_row([RunWithTraces(run("ours", "mini-rte", 0, kind=kind[0])[0], thin({}))])
         assert (row.finished, row.values["std"], row.verdict) == (1, (None,) * 3, "INCONCLUSIVE")
+
+
+def imported(strategy: str, scores: list[float], better: Direction) -> list[RunWithTraces]:
+    """Return scores from elsewhere; where lower is better their negations, so the same runs are better."""
+    sign = 1 if better == "higher" else -1
+    made = []
+    for seed, value in enumerate(scores):
+        score = Score(value=sign * value, step=0)
+        change = {"metric": "gain" if sign > 0 else "harm", "better": better, "last": score, "best": score}
+        record, _ = run(strategy, "mini-rte", seed, imported=True)
+        record = record.model_copy(update={**change, "constant": sign * 2.3})
+        made.append(RunWithTraces(record, thin({})))
+    return made
+
+
+def negated(values: Iterable[float | None]) -> tuple[float | None, ...]:
+    return tuple(None if value is None else -value for value in values)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.lists(st.floats(1, 5), min_size=20, max_size=22), min_size=2, max_size=3))
+def test_the_table_of_a_loss_is_that_of_a_gain_upside_down(groups: list[list[float]]) -> None:
+    gains, harms = (
+        build(
+            Collection(tuple(one for i, some in enumerate(groups) for one in imported(f"s{i}", some, better)))
+        ).rows
+        for better in ("higher", "lower")
+    )
+    for gain, harm in zip(gains, harms, strict=True):
+        for name in ("strategy", "state", "verdict", "failed", "near_best", "star", "planned"):
+            assert getattr(gain, name) == getattr(harm, name)
+        assert gain.values["std"] == pytest.approx(harm.values["std"])
+        middle, low, high = harm.values["mean"]
+        assert gain.values["mean"] == pytest.approx(negated([middle, high, low]))
+        assert gain.best == -harm.values["max"]
+        for name in ("expected_max", "expected_max_dodge"):
+            assert gain.values[name] == pytest.approx(negated(harm.values[name]))
+
+
+def test_a_loss_is_shown_as_measured_and_its_best_is_the_lowest() -> None:
+    losses = [-2.9 + 0.01 * seed for seed in range(25)]
+    board = build(Collection(tuple(imported("poor", losses, "lower"))))
+    (row,) = board.rows
+    assert (row.failed, row.verdict, row.best) == (25, "FAIL", pytest.approx(2.66))
+    assert "2.780 [" in markdown(board)
+    assert any("Of harm the lower score is the better one" in note for note in board.footnotes)
+    assert page.page_data(board)["rows"][0]["scale"] == 1

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+import stabbench.samples.stability  # noqa: F401 - with SciPy: pytester forgets what a session imports
+from stabbench import tasks
 from tests.conftest import Toy
 
 SHORT = ("--stab-max-steps", "6", "-p", "no:cacheprovider", "-p", "no:hypothesispytest")
@@ -18,10 +20,16 @@ SHORT = ("--stab-max-steps", "6", "-p", "no:cacheprovider", "-p", "no:hypothesis
 
 @dataclass
 class Project:
-    """A folder with one suite, in which sessions run as processes of their own."""
+    """A folder with one suite, in which sessions run.
+
+    Attributes:
+        options: what every session is given.
+    """
 
     folder: Path
     toy: Toy
+    pytester: pytest.Pytester | None = None
+    options: tuple[str, ...] = ()
 
     def write_suite(self, **kwargs: object) -> None:
         """Write the suite file."""
@@ -29,16 +37,25 @@ class Project:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(self.toy.suite_file(**kwargs))
 
-    def run(self, *arguments: str, cache: bool = False, **kwargs: object) -> Session:
-        """Run a session to its end."""
-        options = [word for word in SHORT if not (cache and word in ("-p", "no:cacheprovider"))]
-        if cache:
-            options = ["--stab-max-steps", "6"]
-        command = [sys.executable, "-m", "pytest", *options, *arguments]
-        done = subprocess.run(
-            command, cwd=self.folder, capture_output=True, text=True, timeout=300, check=False, **kwargs
-        )
-        return Session(done.returncode, done.stdout + done.stderr)
+    def run(self, *arguments: str, own_process: bool = False, cache: bool = False) -> Session:
+        """Run a session to its end: in this process, which imports nothing anew, where that is possible."""
+        options = ["--stab-max-steps", "6"] if cache else list(SHORT)
+        words = [*options, *self.options, *arguments]
+        if self.pytester is None or own_process or "-n" in words:
+            done = subprocess.run(
+                [sys.executable, "-m", "pytest", *words],
+                cwd=self.folder,
+                capture_output=True,
+                text=True,
+                timeout=300,
+                check=False,
+            )
+            return Session(done.returncode, done.stdout + done.stderr)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(self.folder)
+            patch.setattr(tasks.REGISTRY, "_registered", {})
+            result = self.pytester.runpytest_inprocess(*words)
+        return Session(int(result.ret), result.stdout.str() + result.stderr.str())
 
 
 @dataclass
@@ -69,13 +86,21 @@ def trained(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def project(toy: Toy, tmp_path: Path) -> Project:
+def project(toy: Toy, tmp_path: Path, pytester: pytest.Pytester) -> Project:
     """Return a project with an empty store."""
-    made = Project(tmp_path / "a project", toy)
+    made = Project(tmp_path / "a project", toy, pytester)
     made.folder.mkdir()
     (made.folder / "pyproject.toml").write_text("")
     made.write_suite()
     return made
+
+
+@pytest.fixture
+def instant(project: Project) -> Project:
+    """Return a project whose runs are made up at once by an executor of its own."""
+    shutil.copy(Path(__file__).with_name("instant.py"), project.folder)
+    project.options = ("--stab-executor", "instant.py:Instant")
+    return project
 
 
 @pytest.fixture

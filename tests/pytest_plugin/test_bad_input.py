@@ -141,7 +141,7 @@ def test_debug_executor_runs_in_the_session(project: Project) -> None:
         "        assert 'pytest' in sys.modules\n"
     )
     arguments = ("--strategy", "here.py:Here", "--stab-seeds", "1", "-m", "stab_run", "suites/toy")
-    assert project.run("--stab-executor", "debug", *arguments).code == 0
+    assert project.run("--stab-executor", "debug", *arguments, own_process=True).code == 0
     assert project.run("--stab-store", "other", *arguments).code == 1  # the trainer process has no pytest
 
 

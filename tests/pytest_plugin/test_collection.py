@@ -21,7 +21,7 @@ def pytest_unconfigure():
 
 def test_collect_only_imports_nothing_heavy(project: Project) -> None:
     (project.folder / "spy.py").write_text(SPY)
-    found = project.run("-p", "spy", "--collect-only", "-q", "suites/toy")
+    found = project.run("-p", "spy", "--collect-only", "-q", "suites/toy", own_process=True)
     assert "HEAVY []" in found.output, found.output
     assert "suites/toy/test_toy.py::suite::run[ours-toy-tiny-bert-2]" in found.output
     assert "suites/toy/test_toy.py::test_scores[ours-toy-tiny-bert]" in found.output

@@ -101,7 +101,7 @@ def test_forty_kills(toy, tmp_path: Path) -> None:
         session.wait()
         assert session.stdout is not None
         session.stdout.close()
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60  # the machine may be busy
         while family(session.pid, root)["trainer"] and time.monotonic() < deadline:
             time.sleep(0.1)
         assert family(session.pid, root)["trainer"] == [], "a trainer outlived its session"

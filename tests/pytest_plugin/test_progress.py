@@ -20,8 +20,8 @@ from tests.pytest_plugin.conftest import SHORT, Project
 ERASED = "\r\x1b[2K"
 
 
-def on_a_terminal(project: Project, *arguments: str) -> str:
-    """Return all that a session writes to a terminal of its own."""
+def on_a_terminal(project: Project, *arguments: str, expected: str | None = None) -> str:
+    """Return all that a session writes to a terminal of its own; make a file ``seen`` at an expected text."""
     controller, terminal = os.openpty()
     command = [sys.executable, "-m", "pytest", *SHORT, *arguments, "suites/toy"]
     session = subprocess.Popen(
@@ -32,6 +32,8 @@ def on_a_terminal(project: Project, *arguments: str) -> str:
     try:
         while chunk := os.read(controller, 4096):
             written += chunk
+            if expected is not None and expected in written.decode(errors="replace"):
+                (project.folder / "seen").touch()
     except OSError:  # Linux: the other end was closed
         pass
     os.close(controller)
@@ -39,12 +41,25 @@ def on_a_terminal(project: Project, *arguments: str) -> str:
     return written.decode()
 
 
+UNTIL_SEEN = """
+import time
+from pathlib import Path
+
+def test_slow(stability):
+    for _ in range(200):  # until the live line was seen; if it never is, the test fails
+        if Path("seen").exists():
+            return
+        time.sleep(0.1)
+"""
+
+
 @pytest.mark.parametrize("workers", ["2", "0"])
 def test_a_terminal_shows_a_live_line_and_erases_it(project: Project, trained: Path, workers: str) -> None:
     shutil.copytree(trained, project.folder / ".stabbench")
-    project.write_suite(gates="import time\n\ndef test_slow(stability):\n    time.sleep(3)\n")
-    shown = on_a_terminal(project, "-n", workers)
-    assert f"{ERASED}stabbench: 3/3 runs, 3 failed" in shown, shown
+    project.write_suite(gates=UNTIL_SEEN)
+    line = f"{ERASED}stabbench: 3/3 runs, 3 failed"
+    shown = on_a_terminal(project, "-n", workers, expected=line)
+    assert line in shown, shown
     summary = shown.index("fine-tuning stability")
     assert "stabbench: " not in shown[shown.rindex(ERASED) : summary]
     assert ERASED not in shown[summary:]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from stabbench.runs import Store
-from tests.pytest_plugin.conftest import Project, Session
+from tests.pytest_plugin.conftest import SHORT, Project, Session
 
 Replay = Callable[..., Session]
 
@@ -102,17 +104,18 @@ def test_x_and_last_failed(trained: Path, project: Project) -> None:
     assert again.outcomes()["failed"] == 1
 
 
-def test_against_brings_the_other_strategy(project: Project, trained: Path) -> None:
+def test_against_brings_the_other_strategy(replay: Replay, project: Project) -> None:
     gates = (
         "@pytest.mark.against('devlin')\n"
-        "def test_steadier(stability, against):\n    assert stability.std <= against.std or True\n"
-        "    assert against.strategy == 'devlin'\n"
+        "def test_other(stability, against):\n"
+        "    assert (stability.strategy, against.strategy) == ('ours', 'devlin')\n"
+        "    assert {run.strategy for run in against.runs} == {'devlin'}\n"
+        "    assert against.planned_seeds == stability.planned_seeds\n"
     )
     project.write_suite(gates=gates)
-    shutil.copytree(trained, project.folder / ".stabbench")
-    found = project.run("suites/toy")
+    found = replay("suites/toy")
     assert found.outcomes() == {"passed": 7}, found.output
-    both = project.run("--strategy", "ours", "--strategy", "devlin", "suites/toy")
+    both = replay("--strategy", "ours", "--strategy", "devlin", "suites/toy")
     assert both.outcomes() == {"passed": 7}, both.output  # devlin is not compared with itself
 
 
@@ -160,18 +163,24 @@ def test_shards_and_merge(project: Project) -> None:
     assert found.outcomes()["passed"] == 3
 
 
-def test_two_sessions_on_one_store(project: Project) -> None:
-    import subprocess
-    import sys
+COUNTING = """
+from pathlib import Path
 
-    from tests.pytest_plugin.conftest import SHORT
+def pytest_stab_run_finished(config, request, outcome, record):
+    with (Path(__file__).parent / "computed").open("a") as file:
+        file.write(f"{outcome.kind} {request.spec.key}\\n")
+"""
 
+
+def test_invariant_2_two_sessions_on_one_store_compute_each_run_once(project: Project) -> None:
+    (project.folder / "conftest.py").write_text(COUNTING)
     command = [sys.executable, "-m", "pytest", *SHORT, "suites/toy", "-m", "stab_run"]
     sessions = [
         subprocess.Popen(command, cwd=project.folder, stdout=subprocess.PIPE, text=True) for _ in range(2)
     ]
     outputs = [session.communicate(timeout=200)[0] for session in sessions]
     assert [session.returncode for session in sessions] == [0, 0], outputs
-    computed = sum(output.count("never") for output in outputs)
-    assert computed == 0
-    assert len(Store(project.folder / ".stabbench").keys()) == 3
+    ended = [line.split() for line in (project.folder / "computed").read_text().splitlines()]
+    done = sorted(key for kind, key in ended if kind == "done")
+    assert done == Store(project.folder / ".stabbench").keys()
+    assert len(done) == 3

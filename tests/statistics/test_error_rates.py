@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -44,6 +45,13 @@ def test_the_tables_replace_only_what_is_between_the_markers(benchmark, monkeypa
     page.write_text("no place for it")
     with pytest.raises(SystemExit):
         run(benchmark, monkeypatch, [], "--markdown", page)
+
+
+def test_grids_are_stopped_with_the_verdict_that_they_would_have_had(benchmark):
+    _, measure = benchmark.BARS["B8"]
+    rows = list(measure(4_000, np.random.default_rng(5)))
+    assert [row.case for row in rows if not row.held] == []
+    assert sum(row.case.startswith("seeds saved") for row in rows) == 3
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const byId = (id) => document.getElementById(id);
   const dash = "\u2013";
-  const points = (value, row) => (row.scale * value).toFixed(1);
+  const points = (value, row) => (row.scale * value).toFixed(row.scale === 1 ? 3 : 1);
 
   // Text reaches the page through textContent only: a name that looks like markup stays text.
   function element(tag, text, attributes = {}) {
@@ -135,7 +135,7 @@
     ], layout({
       height: 70 + 30 * rows.length,
       margin: { l: 10, r: 14, t: 4, b: 44 },
-      xaxis: { title: { text: `dev ${plain(metric)}, points` } },
+      xaxis: { title: { text: `dev ${plain(metric)}${scale === 1 ? "" : ", points"}` } },
       yaxis: { tickvals: rows.map((_, place) => place), range: [rows.length - 0.5, -0.5], showgrid: false,
         ticktext: rows.map((row) => plain(short(row.strategy, most))) },
       shapes: [{ type: "line", x0: scale * constant, x1: scale * constant, yref: "paper", y0: 0, y1: 1,

@@ -1,0 +1,285 @@
+"""``stabbench analyse SOURCE [OTHER]``: agreement of runs, repeated seeds, where the variance comes from."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from textwrap import wrap
+
+import numpy as np
+from tabulate import tabulate
+
+from stabbench import metrics
+from stabbench.commands.textplot import BLOCKS, bars, strips
+from stabbench.errors import StabbenchError, UnknownNameError
+from stabbench.leaderboard.text import DASH, one_line
+from stabbench.metrics import Metric
+from stabbench.registry import suggest
+from stabbench.runs import RunRecord, Store
+from stabbench.samples.agreement import Agreement, RunWithPredictions
+from stabbench.samples.analysis import Analysis, Contrast, Scores, analyse, contrast
+from stabbench.samples.archive import read_archive
+from stabbench.samples.baselines import FOLDER, baseline_names, baseline_path, read_baseline
+from stabbench.samples.reader import Runs, load
+from stabbench.samples.seeds import Grid, Repeats
+from stabbench.statistics import Component
+
+MARGIN = 20
+"""Columns of what stands left of the numbers."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    place = "a store's folder, an archive (.gz), a baseline, or a group's digest"
+    parser.add_argument("source", help=f"{place}, perhaps with :STRATEGY behind it")
+    parser.add_argument("other", nargs="?", help="what each group is contrasted with, named likewise")
+    parser.add_argument("--store", type=Path, default=Path(".stabbench"), help="default: .stabbench")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="of baselines; default: baselines")
+    parser.add_argument("--json", action="store_true", help="print one JSON object; scores are fractions")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print what each group of the source shows, and how it compares with the other's."""
+    runs, details = _read(arguments.source, arguments)
+    samples = {sample.runs[0].group: sample for sample in runs.groups()}
+    found = [
+        (analyse([details(record) for record in records], samples.get(records[0].group)), records)
+        for records in _groups(runs)
+    ]
+    contrasts = _contrasts(runs, _read(arguments.other, arguments)[0]) if arguments.other else []
+    if arguments.json:
+        data = {
+            "groups": [asdict(analysis) for analysis, _ in found],
+            "contrasts": [asdict(one) for one in contrasts],
+        }
+        print(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False))
+        return 0
+    blocks = [describe(analysis, records[0]) for analysis, records in found]
+    print("\n\n".join(blocks + [describe_contrast(one) for one in contrasts]))
+    return 0
+
+
+def describe(found: Analysis, first: RunRecord) -> str:
+    """Return what a group of runs shows, as text for a terminal.
+
+    Args:
+        found: the analysis.
+        first: the record of one of the runs, for what all have in common.
+    """
+    metric = metrics.named(first.metric, first.better)
+    points = " in points" if metric.scale == 100 else ""
+    title = (
+        f"{one_line(found.strategy)} on {one_line(found.task)} with {one_line(found.model)}, "
+        f"group {found.group[:12]}\n"
+        f"{one_line(metric.name)}{points}; the best constant predictor reaches {metric.text(first.constant)}"
+    )
+    parts = [
+        title,
+        _scores(found.scores, first.constant, metric) if found.scores else "",
+        _agreement(found.all_runs, found.successes) if found.all_runs else "",
+        _repeats(found.repeats, metric) if found.repeats else "",
+        *(_grid(grid, metric) for grid in found.grids),
+        "\n".join(
+            _lines(
+                "not shown",
+                [line for text in found.missing for line in wrap(text, 88, break_on_hyphens=False)],
+            )
+        ),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def describe_contrast(found: Contrast) -> str:
+    """Return how two groups compare, as text for a terminal."""
+    better = f"with probability {found.probability_of_improvement:.3f}, ties counted half"
+    spread = (
+        f"p = {found.spread_p_value:.2g}, one-sided, by permutation of all runs "
+        f"(t = {found.spread_statistic:.2f})"
+    )
+    title = f"{one_line(found.first)} against {one_line(found.second)}"
+    return "\n".join([title, *_lines("a run is better", [better]), *_lines("it spreads more", [spread])])
+
+
+def _lines(name: str, texts: Sequence[str]) -> list[str]:
+    """Return lines of text with a name in the margin of the first."""
+    return [f"{name if i == 0 else '':<{MARGIN}}{text}" for i, text in enumerate(texts)]
+
+
+def _text(value: float | None, metric: Metric) -> str:
+    return DASH if value is None else metric.text(value, 2)
+
+
+def _scores(found: Scores, constant: float, metric: Metric) -> str:
+    collapsed = "" if found.collapsed is None else f", {found.collapsed} collapsed"
+    rates = (
+        f"{100 * low:.1f} to {100 * high:.1f} ({method})"
+        for method, (low, high) in found.failure_rate.items()
+    )
+    middle = {"mean": found.mean, "median": found.median, "interquartile mean": found.interquartile_mean}
+    width = {"std": found.std, "of successes": found.std_of_successes, "min": found.min, "max": found.max}
+    scores = [
+        "   ".join(f"{name} {_text(value, metric)}" for name, value in row.items()) for row in (middle, width)
+    ]
+    return "\n".join(
+        [
+            *_lines("runs", [f"{found.runs}, {found.failed} failed{collapsed}"]),
+            *_lines("scores", scores),
+            *strips({" " * (MARGIN - 2): list(found.by_seed.values())}, constant, metric).splitlines(),
+            *_lines("failure rate, 95 %", [", ".join(rates)]),
+        ]
+    )
+
+
+def _agreement(everyone: Agreement, successes: Agreement | None) -> str:
+    columns = {f"{everyone.runs} runs": everyone}
+    if successes is not None:
+        columns[f"{successes.runs} successes"] = successes
+    rows: dict[str, list[float | None]] = {
+        "per-point stability": [found.per_point_stability for found in columns.values()],
+        "churn ratio": [found.churn_ratio for found in columns.values()],
+        "pairwise disagreement": [found.pairwise_disagreement for found in columns.values()],
+        "Fleiss' kappa": [found.fleiss_kappa for found in columns.values()],
+        "Jensen-Shannon": [found.jensen_shannon for found in columns.values()],
+    }
+    cells = [[name, *(_number(value) for value in values)] for name, values in rows.items()]
+    table = tabulate(cells, headers=["agreement of", *columns], disable_numparse=True)
+    return "\n\n".join(part for part in (table, _right_rows(everyone)) if part)
+
+
+def _right_rows(found: Agreement) -> str:
+    """Return the dev rows by how many runs are right, drawn between none and all of them."""
+    counts, n = found.right_in, found.runs
+    if counts is None:
+        return ""
+    words = f"{counts[n] / sum(counts):.1%} right in every run, {counts[0] / sum(counts):.1%} in none"
+    between = counts[1:n]
+    if not any(between):
+        return "\n".join(_lines("rows of the dev set", [words]))
+    picture = bars(between)
+    axis = f"1{n - 1:>{len(picture) - 1}}" if len(picture) > 2 else ""
+    return "\n".join(
+        _lines("rows of the dev set", [f"{words}; the others by the number of right runs:", picture, axis])
+    ).rstrip()
+
+
+def _repeats(found: Repeats, metric: Metric) -> str:
+    runs = f"{found.runs} runs of {found.seeds} seeds"
+    if found.identical == found.seeds:
+        return "\n".join(_lines("same seed again", [f"{runs}: identical to the last bit"]))
+    differ = found.pairwise_disagreement
+    seed = "" if found.seed_std is None else f", of the seeds themselves {_text(found.seed_std, metric)}"
+    texts = [
+        f"{runs}: {found.identical} of {found.seeds} seeds identical",
+        f"std with one seed {_text(found.same_seed_std, metric)}{seed}",
+    ]
+    if differ is not None:
+        texts.append(f"two runs of one seed differ on {differ:.1%} of the rows")
+    return "\n".join(_lines("same seed again", texts))
+
+
+def _grid(grid: Grid, metric: Metric) -> str:
+    known = [score for row in grid.scores for score in row if score is not None]
+    low, span = min(known), (max(known) - min(known)) or 1.0
+    streams = ", ".join(("order", *grid.with_order))
+    others = ", ".join(name for name in ("head", "dropout", "strategy") if name not in grid.with_order)
+    lines = [f"seeds of {others} (rows) by seeds of {streams} (columns)"]
+    for head, row in zip(grid.heads, grid.scores, strict=True):
+        cells = (" " if score is None else BLOCKS[1 + int(7 * (score - low) / span)] for score in row)
+        lines.append(f"{head:>6}  {''.join(cell * 2 for cell in cells)}")
+    lines.append(f"        {_text(low, metric)} (▁) to {_text(max(known), metric)} (█)")
+    if grid.variance is not None:
+        found = grid.variance
+        lines += [
+            f"std of one run {_text(float(np.sqrt(found.total)), metric)}; of its variance",
+            _component("head", found.head),
+            _component("order", found.order),
+            f"{'the rest':<9}{found.remainder.share:>5.0%}  what both do together, and everything else",
+        ]
+    return "\n".join(_lines("head and order", lines))
+
+
+def _component(name: str, found: Component) -> str:
+    if found.lower is None or found.upper is None or found.p_value is None:
+        return f"{name:<9}{found.share:>5.0%}"
+    return (
+        f"{name:<9}{found.share:>5.0%}  p = {found.p_value:.2g}; {found.lower:.0%} to {found.upper:.0%} of "
+        "it and the rest fit"
+    )
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _contrasts(first: Runs, second: Runs) -> list[Contrast]:
+    pairs = [
+        (a, b) for a in first.groups() for b in second.groups() if (a.task, a.model) == (b.task, b.model)
+    ]
+    if not pairs:
+        raise StabbenchError(
+            "the two sources have no task and model in common.",
+            "name two sources of the same task and model.",
+        )
+    return [contrast(a, b) for a, b in pairs]
+
+
+def _groups(runs: Runs) -> list[list[RunRecord]]:
+    found: dict[str, list[RunRecord]] = {}
+    for record in sorted(runs.records, key=lambda r: (r.task, r.model, r.strategy, r.group, r.seed, r.key)):
+        found.setdefault(record.group, []).append(record)
+    return list(found.values())
+
+
+def _read(text: str, arguments: argparse.Namespace) -> tuple[Runs, Callable[[RunRecord], RunWithPredictions]]:
+    """Return the runs that a source names, and what gives the predictions of one of them.
+
+    Raises:
+        StabbenchError: when there are none, or one cannot be read.
+    """
+    source, _, strategy = text.partition(":")
+    runs, details = _source(source, arguments)
+    if runs.problems:
+        raise StabbenchError(f"{source} has unreadable runs: {runs.problems[0]}", "compute or remove them.")
+    if not runs.records:
+        raise StabbenchError(f"there is no run in {source}.", "train some with pytest first.")
+    if strategy:
+        chosen = tuple(record for record in runs.records if record.strategy == strategy)
+        if not chosen:
+            known = {record.strategy for record in runs.records}
+            raise UnknownNameError(f"{source} has no strategy {strategy!r}.", suggest(strategy, known))
+        runs = Runs(chosen, stopped=runs.stopped)
+    return runs, details
+
+
+def _source(
+    source: str, arguments: argparse.Namespace
+) -> tuple[Runs, Callable[[RunRecord], RunWithPredictions]]:
+    if (Path(source) / "runs").is_dir():
+        return _store(Path(source))
+    if source.endswith(".gz"):
+        found = {run.record.key: run for run in read_archive(Path(source)).runs}
+
+        def thinned(record: RunRecord) -> RunWithPredictions:
+            predictions = found[record.key].traces.predictions
+            return RunWithPredictions(record, np.asarray(predictions) if predictions else None)
+
+        return Runs(tuple(run.record for run in found.values())), thinned
+    if source.endswith(".jsonl") or source in baseline_names(arguments.folder):
+        return read_baseline(baseline_path(source, arguments.folder)), RunWithPredictions
+    if (arguments.store / "runs").is_dir():
+        runs, details = _store(arguments.store)
+        group = tuple(record for record in runs.records if record.group.startswith(source))
+        if len({record.group for record in group}) == 1:
+            return Runs(group, stopped=runs.stopped), details
+    raise UnknownNameError(
+        f"{source!r} is no store, no archive, no baseline, and no group of {arguments.store}.",
+        suggest(source, baseline_names(arguments.folder)),
+    )
+
+
+def _store(place: Path) -> tuple[Runs, Callable[[RunRecord], RunWithPredictions]]:
+    store = Store(place)
+    return load(store), lambda record: RunWithPredictions.from_arrays(record, store.arrays(record))
