@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+from stabbench.leaderboard.column import Layout
+from stabbench.leaderboard.columns import LAYOUT
 from stabbench.leaderboard.published import Published
 from stabbench.leaderboard.ranking import rank
 from stabbench.leaderboard.table import ALLOWED_FAILURES, RANKED_RUNS, Row, State
@@ -22,15 +25,15 @@ class Board:
 
     Attributes:
         rows: in the order in which they are shown.
-        groups: the runs behind each row, by digest.
         published: figures of papers, never mixed with the rows.
         footnotes: what a reader must know to read the numbers.
+        layout: which columns each output shows.
     """
 
     rows: tuple[Row, ...]
-    groups: Mapping[str, RunGroup]
     published: tuple[Published, ...]
     footnotes: tuple[str, ...]
+    layout: Layout
 
     @property
     def models(self) -> list[str]:
@@ -47,29 +50,41 @@ class Board:
 
     def row(self, model: str, task: str, strategy: str) -> Row | None:
         """Return one row, or ``None`` where nothing was run."""
-        wanted = model, task, strategy
-        return next((row for row in self.rows if (row.model, row.task, row.strategy) == wanted), None)
+        return self._places.get((model, task, strategy))
+
+    def rows_of(self, model: str, task: str) -> list[Row]:
+        """Return the rows of a task, from steady to unsteady."""
+        return [row for row in self.rows if (row.model, row.task) == (model, task)]
+
+    @cached_property
+    def _places(self) -> Mapping[tuple[str, str, str], Row]:
+        return {(row.model, row.task, row.strategy): row for row in self.rows}
+
+    @cached_property
+    def entries(self) -> tuple[dict[str, Any], ...]:
+        """What data files hold of each row: plain JSON values, numbers to six significant digits."""
+        return tuple(
+            {name: rounded(v) for column in self.layout.data for name, v in column.entries(row).items()}
+            for row in self.rows
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the tables as plain JSON values, numbers to six significant digits."""
         return {
             "format": 1,
-            "rows": [rounded(row.to_json()) for row in self.rows],
+            "rows": list(self.entries),
             "published": [entry.model_dump(mode="json") for entry in self.published],
             "footnotes": list(self.footnotes),
         }
 
 
-def build(collection: Collection, published: Sequence[Published] = ()) -> Board:
+def build(collection: Collection, published: Sequence[Published] = (), layout: Layout = LAYOUT) -> Board:
     """Return the leaderboard of a collection; the order of its runs changes nothing."""
     groups = group_runs(collection)
     rows = rank(groups)
-    return Board(
-        rows,
-        {group.first.group: group for group in groups},
-        tuple(published),
-        footnotes(rows, groups, collection),
-    )
+    for row in rows:
+        row.values.update(layout.values(row))
+    return Board(rows, tuple(published), footnotes(rows, groups, collection), layout)
 
 
 def rounded(value: Any) -> Any:
@@ -86,7 +101,7 @@ def rounded(value: Any) -> Any:
 def footnotes(rows: Sequence[Row], groups: Sequence[RunGroup], collection: Collection) -> tuple[str, ...]:
     """Return what a reader must know, a sentence or two each."""
     records = [run.record for group in groups for run in group.runs]
-    replicates = sum(row.replicates for row in rows)
+    replicates = sum(group.replicates for group in groups)
     states = {row.state for row in rows}
     notes = [
         "Scores are those of the end of training on the fixed dev set, in points (100 times the metric). "
@@ -122,6 +137,12 @@ def footnotes(rows: Sequence[Row], groups: Sequence[RunGroup], collection: Colle
             "§ stopped early: planned seeds were left out, since a FAIL was certain without them. The other "
             "numbers would be biased and are not shown; not ranked."
         )
+    if lower := sorted({row.metric for row in rows if row.scored_by.better == "lower"}):
+        notes.append(
+            f"Of {', '.join(lower)} the lower score is the better one: max is the lowest score there."
+        )
+    if unscaled := sorted({row.metric for row in rows if row.scored_by.scale == 1}):
+        notes.append(f"Scores of {', '.join(unscaled)} are shown as they were measured, not in points.")
     if replicates:
         notes.append(f"Same-seed repeats, which take part in no number, set aside: {replicates}.")
     if starts := len(collection.runs) - replicates - len(records):

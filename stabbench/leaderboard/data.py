@@ -7,8 +7,8 @@ import io
 import json
 from typing import Any
 
-from stabbench.leaderboard.board import Board, rounded
-from stabbench.leaderboard.table import TRIES
+from stabbench.leaderboard.board import Board
+from stabbench.leaderboard.columns import TRIES
 
 
 def to_json(board: Board) -> str:
@@ -18,7 +18,7 @@ def to_json(board: Board) -> str:
 
 def to_csv(board: Board) -> str:
     """Return one line per row, scores in the metric's own unit, an empty cell where nothing is known."""
-    lines = [_flat(rounded(row.to_json())) for row in board.rows]
+    lines = [_flat(row) for row in board.entries]
     buffer = io.StringIO()
     if lines:
         writer = csv.DictWriter(buffer, list(lines[0]), lineterminator="\n")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from stabbench.leaderboard import text
 from stabbench.leaderboard.board import Board
-
-COLUMNS = ("std", "mean", "max", "failed")
+from stabbench.leaderboard.column import Cell
 
 
 def render(board: Board) -> str:
@@ -16,18 +15,20 @@ def render(board: Board) -> str:
 
 
 def _table(board: Board, model: str) -> str:
-    tasks = board.tasks(model)
-    width = len(COLUMNS)
+    tasks, columns = board.tasks(model), board.layout.latex
+    width = len(columns)
     groups = " & ".join(rf"\multicolumn{{{width}}}{{c}}{{{text.latex(task)}}}" for task in tasks)
     rules = " ".join(rf"\cmidrule(lr){{{2 + width * i}-{1 + width * (i + 1)}}}" for i in range(len(tasks)))
+    sides = "".join(column.align[0] for column in columns)
+    heads = [text.latex(column.title) for column in columns]
     lines = [
         r"\begin{table}",
         r"\centering\small\setlength{\tabcolsep}{3pt}",
-        rf"\begin{{tabular}}{{l{'rrrr' * len(tasks)}}}",
+        rf"\begin{{tabular}}{{l{sides * len(tasks)}}}",
         r"\toprule",
         rf" & {groups} \\",
         rules,
-        rf"Approach & {' & '.join(COLUMNS * len(tasks))} \\",
+        rf"Approach & {' & '.join(heads * len(tasks))} \\",
         r"\midrule",
         *(_line(board, model, strategy, tasks) for strategy in board.strategies(model)),
         r"\bottomrule",
@@ -42,14 +43,13 @@ def _line(board: Board, model: str, strategy: str, tasks: list[str]) -> str:
     cells = [text.latex(strategy)]
     for task in tasks:
         row = board.row(model, task, strategy)
-        if row is None:
-            cells += ["--"] * len(COLUMNS)
-            continue
-        marks = text.latex(row.star + text.MARKS[row.state]) if row.star or text.MARKS[row.state] else ""
-        near = r"$\approx$\," if row.near_best else ""
-        numbers = [text.latex(text.points(value)) for value in (row.std, row.mean, row.max)]
-        cells += [near + numbers[0] + marks, *numbers[1:], f"{row.failed}/{row.finished}"]
+        cells += ["--" if row is None else _cell(column.cell(row)) for column in board.layout.latex]
     return " & ".join(cells) + r" \\"
+
+
+def _cell(cell: Cell) -> str:
+    before = text.latex(cell.before) + r"\," if cell.before else ""
+    return before + text.latex(cell.text) + (text.latex(cell.after) if cell.after else "")
 
 
 def _caption(model: str) -> str:

@@ -8,6 +8,7 @@ from tabulate import tabulate
 
 from stabbench.leaderboard import text
 from stabbench.leaderboard.board import Board
+from stabbench.leaderboard.column import Cell, Column
 from stabbench.leaderboard.pictures import Picture
 from stabbench.leaderboard.published import Published
 from stabbench.leaderboard.table import Row
@@ -31,14 +32,14 @@ def render(board: Board, pictures: Sequence[Picture] = ()) -> str:
         parts.append(overview(board, model))
         parts += [embedded(picture) for picture in pictures if picture.model == model and not picture.task]
         for task in board.tasks(model):
-            rows = [r for s in board.strategies(model) if (r := board.row(model, task, s)) is not None]
-            constant = text.points(rows[0].constant)
+            rows = board.rows_of(model, task)
+            constant = text.score(rows[0].constant, rows[0].scored_by)
             parts.append(
                 f"### {text.markdown(task)} on {text.markdown(model)}\n\n"
                 f"Metric: {text.markdown(rows[0].metric)}; {rows[0].n_dev} dev rows; the best constant "
                 f"classifier reaches {constant}.\n"
             )
-            parts.append(details(rows))
+            parts.append(details(rows, board.layout.details))
             parts += [
                 embedded(picture) for picture in pictures if (picture.model, picture.task) == (model, task)
             ]
@@ -60,54 +61,41 @@ def render(board: Board, pictures: Sequence[Picture] = ()) -> str:
 
 def overview(board: Board, model: str) -> str:
     """Return the table of a model in the shape of the paper's Table 1."""
-    tasks = board.tasks(model)
-    columns = ["std", "mean", "max", "failed"]
-    headers = ["strategy", *(f"{text.markdown(task)}<br>{column}" for task in tasks for column in columns)]
+    tasks, columns = board.tasks(model), board.layout.overview
+    heads = [
+        f"{text.markdown(task)}<br>{text.markdown(column.title)}" for task in tasks for column in columns
+    ]
     lines = []
     for strategy in board.strategies(model):
         cells = [text.markdown_code(strategy)]
         for task in tasks:
             row = board.row(model, task, strategy)
-            cells += overview_cells(row) if row is not None else [text.DASH] * len(columns)
+            cells += [text.DASH if row is None else _cell(column.cell(row)) for column in columns]
         lines.append(cells)
-    return _table(headers, lines, right=len(headers) - 1)
+    sides = [column.align for column in columns] * len(tasks)
+    return _table(["strategy", *heads], lines, ["left", *sides])
 
 
-def overview_cells(row: Row) -> list[str]:
-    """Return std with its marks, mean, max and failed k/n of a row."""
-    std = text.points(row.std) + row.star.replace("*", "\\*") + text.MARKS[row.state]
-    near = "≈ " if row.near_best else ""
-    return [
-        near + std,
-        text.points(row.mean),
-        text.points(row.max),
-        f"{row.failed}/{row.finished} {text.SIGNS[row.verdict]}",
-    ]
-
-
-def details(rows: Sequence[Row]) -> str:
+def details(rows: Sequence[Row], columns: Sequence[Column]) -> str:
     """Return the full table of one task."""
-    headers = [
-        "strategy", "verdict", "failed [95 %]", "std [90 %]", "std of successes", "mean [95 %]", "max",
-        "best of 1", "of 5", "of 10", "runs",
-    ]  # fmt: skip
+    heads = [
+        text.markdown(column.title) + (f" [{column.level}]" if column.level else "") for column in columns
+    ]
     lines = [
         [
             text.markdown_code(row.strategy) + text.MARKS[row.state],
-            row.verdict,
-            text.share(row),
-            ("≈ " if row.near_best else "")
-            + text.interval(row.std, row.std_low, row.std_high)
-            + row.star.replace("*", "\\*"),
-            text.points(row.std_successes),
-            text.interval(row.mean, row.mean_low, row.mean_high),
-            text.points(row.max),
-            *(text.points(value) for value in row.expected_max),
-            text.runs(row),
+            *(_cell(column.cell(row), whole=True) for column in columns),
         ]
         for row in rows
     ]
-    return _table(headers, lines, right=8, skip=2)
+    return _table(["strategy", *heads], lines, ["left", *(column.align for column in columns)])
+
+
+def _cell(cell: Cell, whole: bool = False) -> str:
+    """Return a cell with its marks; a ``whole`` one has its interval too."""
+    interval = f" [{cell.interval}]" if whole and cell.interval else ""
+    before = f"{cell.before} " if cell.before else ""
+    return before + text.markdown(cell.text) + interval + cell.after.replace("*", "\\*")
 
 
 def published(entries: Sequence[Published]) -> str:
@@ -124,14 +112,12 @@ def published(entries: Sequence[Published]) -> str:
         for entry in entries
     ]
     headers = ["source", "model", "task", "strategy", "seeds", "std", "mean", "max"]
-    return _table(headers, lines, right=4, skip=3)
+    return _table(headers, lines, ["left"] * 4 + ["right"] * 4)
 
 
-def _table(headers: Sequence[str], lines: Sequence[Sequence[str]], right: int, skip: int = 0) -> str:
-    """Return a pipe table; ``right`` columns after the first and ``skip`` more are numbers."""
-    left = 1 + skip
-    align = ["left"] * left + ["right"] * right + ["left"] * (len(headers) - left - right)
-    table = tabulate(lines, headers=headers, tablefmt="pipe", colalign=align, disable_numparse=True)
+def _table(headers: Sequence[str], lines: Sequence[Sequence[str]], sides: Sequence[str]) -> str:
+    """Return a pipe table; ``sides`` says of each column whether its cells stand left or right."""
+    table = tabulate(lines, headers=headers, tablefmt="pipe", colalign=sides, disable_numparse=True)
     return table + "\n"
 
 

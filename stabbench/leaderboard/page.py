@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from stabbench.leaderboard.board import Board, rounded
+from stabbench.leaderboard.column import Cell, Column
+from stabbench.leaderboard.table import Row
 from stabbench.samples.collection import RunWithTraces
 from stabbench.samples.failed import judged_score
 from stabbench.samples.groups import RunGroup
@@ -72,7 +75,14 @@ def embed(data: Any) -> str:
 
 def page_data(board: Board) -> dict[str, Any]:
     """Return everything that the page shows, as plain JSON."""
-    scores = {**board.to_json(), "groups": {key: _group(group) for key, group in board.groups.items()}}
+    columns = board.layout.page
+    scores = {
+        "columns": [{"name": c.name, "head": c.title, "about": c.about, "align": c.align} for c in columns],
+        "rows": [_row(row, columns) for row in board.rows],
+        "groups": {row.group: _group(row.runs) for row in board.rows},
+        "published": [entry.model_dump(mode="json") for entry in board.published],
+        "footnotes": list(board.footnotes),
+    }
     curves, total = _curves(board, DATA_BUDGET - len(embed(scores)))
     return {
         **scores,
@@ -84,6 +94,21 @@ def page_data(board: Board) -> dict[str, Any]:
             "sample of the others, evenly over the groups. Scores are here for every run."
         ),
     }
+
+
+def _row(row: Row, columns: Sequence[Column]) -> dict[str, Any]:
+    """Return the cells of a row as [text, sorting key, interval, hint], and what charts and runs need."""
+    names = ("model", "task", "strategy", "group", "metric", "constant", "reason")
+    cells = [column.cell(row) for column in columns]
+    return {
+        **{name: rounded(getattr(row, name)) for name in names},
+        "scale": row.scored_by.scale,
+        "cells": [[_marked(cell), rounded(cell.key), cell.interval, cell.hint] for cell in cells],
+    }
+
+
+def _marked(cell: Cell) -> str:
+    return f"{cell.before} {cell.text}{cell.after}" if cell.before else cell.text + cell.after
 
 
 def _group(group: RunGroup) -> dict[str, Any]:
@@ -114,11 +139,11 @@ def _group(group: RunGroup) -> dict[str, Any]:
 def _curves(board: Board, budget: int) -> tuple[dict[str, Any], int]:
     """Return curves by key as far as a budget of characters goes, and how many runs have any."""
     queue: list[tuple[bool, int, str, RunWithTraces]] = []
-    for name, group in sorted(board.groups.items()):
+    for row in board.rows:
         seen = {False: 0, True: 0}
-        for run, failed in zip(group.runs, group.failed, strict=True):
+        for run, failed in zip(row.runs.runs, row.runs.failed, strict=True):
             if run.traces.loss or run.record.evaluations:
-                queue.append((not failed, seen[failed], name, run))
+                queue.append((not failed, seen[failed], row.group, run))
                 seen[failed] += 1
     queue.sort(key=lambda item: item[:3])
     chosen = {}

@@ -65,8 +65,7 @@ def _pictures(board: Board) -> Iterator[Picture]:
     for model in board.models:
         yield distributions(board, model)
         for task in board.tasks(model):
-            rows = [row for s in board.strategies(model) if (row := board.row(model, task, s)) is not None]
-            groups = [board.groups[row.group] for row in rows]
+            groups = [row.runs for row in board.rows_of(model, task)]
             for picture in (learning_rates(groups), curves(groups), gradients(groups), losses(groups)):
                 if picture is not None:
                     yield picture
@@ -77,9 +76,9 @@ def distributions(board: Board, model: str) -> Picture:
     tasks, strategies = board.tasks(model), board.strategies(model)
     panels = []
     for task in tasks:
-        rows = {s: row for s in strategies if (row := board.row(model, task, s)) is not None}
-        scores = {s: scored(board.groups[row.group]) for s, row in rows.items()}
-        panels.append({"task": task, "constant": next(iter(rows.values())).constant, "scores": scores})
+        rows = board.rows_of(model, task)
+        scores = {row.strategy: scored(row.runs) for row in rows}
+        panels.append({"task": task, "constant": rows[0].constant, "scores": scores})
     return Picture(
         "distributions",
         model,

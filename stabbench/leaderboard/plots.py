@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.cbook import boxplot_stats
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
@@ -36,6 +37,7 @@ SETTINGS: Any = {  # matplotlib's own type lists every setting by name
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "axes.titlesize": 10,
+    "axes.titley": 1.0,  # else every tick is measured once more to see whether a title is in its way
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.axisbelow": True,
@@ -49,6 +51,9 @@ SETTINGS: Any = {  # matplotlib's own type lists every setting by name
 
 WIDTH = 8.0  # inches
 LETTER = 0.072  # width of a letter in inches
+Point = tuple[float, float]
+GAP: Point = (np.nan, np.nan)
+"""Where a line is interrupted."""
 
 
 def draw(picture: Picture) -> str:
@@ -105,19 +110,10 @@ def _boxes(axes: Axes, cells: Sequence[tuple[int, Sequence[Any]]], vertical: boo
     cells = [(place, runs) for place, runs in cells if runs]
     if not cells:
         return
-    line = {"color": TEXT, "linewidth": 0.8}
-    axes.boxplot(
-        [[100 * score for _, score, _ in runs] for _, runs in cells],
-        positions=[place for place, _ in cells],
-        widths=0.6,
-        orientation="vertical" if vertical else "horizontal",
-        showfliers=False,
-        manage_ticks=False,
-        boxprops=line,
-        whiskerprops=line,
-        capprops=line,
-        medianprops={"color": TEXT, "linewidth": 1.6},
-    )
+    for line, width in zip(_outlines(cells), (0.8, 1.6), strict=True):
+        values, across = zip(*line, strict=True)
+        line_x, line_y = (across, values) if vertical else (values, across)
+        axes.plot(line_x, line_y, color=TEXT, linewidth=width, solid_capstyle="butt")
     scores = [100 * score for _, runs in cells for _, score, _ in runs]
     failed = [bad for _, runs in cells for *_, bad in runs]
     # spread by the golden ratio, so that it is the same every time
@@ -126,6 +122,25 @@ def _boxes(axes: Axes, cells: Sequence[tuple[int, Sequence[Any]]], vertical: boo
     ]
     x, y = (places, scores) if vertical else (scores, places)
     _dots(axes, x, y, failed)
+
+
+def _outlines(cells: Sequence[tuple[int, Sequence[Any]]]) -> tuple[list[Point], list[Point]]:
+    """Return the lines of all boxes with their whiskers (1.5 times the quartiles' distance), and the medians.
+
+    Two lines in all, where matplotlib's own boxes take six each: half the work for a hundred strategies.
+    """
+    found = boxplot_stats([[100 * score for _, score, _ in runs] for _, runs in cells])
+    lines: list[Point] = []
+    medians: list[Point] = []
+    for (place, _), box in zip(cells, found, strict=True):
+        low, q1, q3, high = (box[name] for name in ("whislo", "q1", "q3", "whishi"))
+        left, right = place - 0.3, place + 0.3
+        lines += [(q1, place), (q1, left), (q3, left), (q3, right), (q1, right), (q1, place)]
+        lines += [(low, place), GAP, (q3, place), (high, place), GAP]
+        for end in (low, high):
+            lines += [(end, place - 0.15), (end, place + 0.15), GAP]
+        medians += [(box["med"], left), (box["med"], right), GAP]
+    return lines, medians
 
 
 def _dots(axes: Axes, x: Any, y: Any, failed: Sequence[bool]) -> None:

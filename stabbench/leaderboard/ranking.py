@@ -23,7 +23,7 @@ from dataclasses import replace
 from statistics import fmean
 
 from stabbench import statistics
-from stabbench.leaderboard.table import Row, State, by_task, row_of
+from stabbench.leaderboard.table import Row, State, by_task
 from stabbench.samples.groups import RunGroup
 from stabbench.statistics import Outcome, Sample
 
@@ -36,8 +36,8 @@ def rank(groups: Sequence[RunGroup]) -> tuple[Row, ...]:
     A model's strategies come from steady to unsteady: by the mean over its tasks of the share of failed
     runs, then of the standard deviation.
     """
-    rows = [row_of(group) for group in groups]
-    samples = {group.first.group: group.stability.sample for group in groups}
+    rows = [Row(group) for group in groups]
+    samples = {row.group: row.sample for row in rows}
     stars = _stars(rows, samples)
     near = _near_best(rows, samples)
     compared = [

@@ -10,7 +10,7 @@ from stabbench.leaderboard.board import rounded
 from stabbench.leaderboard.diagnosis import VANISHED, Cause, Diagnosis, diagnose, suggestions
 from stabbench.leaderboard.pictures import Picture, scored
 from stabbench.leaderboard.plots import draw
-from stabbench.leaderboard.table import row_of
+from stabbench.leaderboard.table import Row
 from stabbench.samples.collection import RunWithTraces
 from stabbench.samples.failed import judged_score
 from stabbench.samples.groups import RunGroup
@@ -22,7 +22,7 @@ SHOWN = 12
 
 def group_report(group: RunGroup) -> str:
     """Return what happened in a group, as text for a terminal."""
-    row = row_of(group)
+    row = Row(group)
     found = [diagnose(run) for run in group.runs]
     lines = [
         f"{text.one_line(group.strategy)} on {text.one_line(group.task)} with {text.one_line(group.model)}",
@@ -30,10 +30,13 @@ def group_report(group: RunGroup) -> str:
         f"at most 20 % may fail: {row.verdict}, {row.reason}",
     ]
     if row.mean is not None:
+        mean, std, good, best, constant = (
+            text.score(value, row.scored_by)
+            for value in (row.mean, row.std, row.std_successes, row.best, row.constant)
+        )
         lines.append(
-            f"mean {text.points(row.mean)}, std {text.points(row.std)} (of successes "
-            f"{text.points(row.std_successes)}), max {text.points(row.max)}; the best constant classifier "
-            f"reaches {text.points(row.constant)} {row.metric}"
+            f"mean {mean}, std {std} (of successes {good}), best {best}; the best constant classifier "
+            f"reaches {constant} {row.metric}"
         )
     if group.plan.errored:
         lines.append(
@@ -48,14 +51,14 @@ def group_report(group: RunGroup) -> str:
 
 def run_report(group: RunGroup, run: RunWithTraces) -> str:
     """Return what happened in one run, as text for a terminal."""
-    record, found = run.record, diagnose(run)
+    record, found, metric = run.record, diagnose(run), group.stability.metric
     verb = "failed" if found.cause is not Cause.NONE else "did not fail"
     score = judged_score(record).value
     lines = [
         f"seed {record.seed} of {text.one_line(group.strategy)} on {text.one_line(group.task)} with "
         f"{text.one_line(group.model)}: {verb}",
-        f"run {record.key[:16]}, group {record.group[:16]}, {text.points(score)} {record.metric} (the best "
-        f"constant classifier reaches {text.points(record.constant)})",
+        f"run {record.key[:16]}, group {record.group[:16]}, {text.score(score, metric)} {record.metric} (the "
+        f"best constant classifier reaches {text.score(record.constant, metric)})",
         *([f"{found.cause}{_when(found.since)}"] if found.cause is not Cause.NONE else []),
         *([f"diverged: {record.reason}"] if record.reason else []),
     ]
@@ -72,7 +75,7 @@ def run_report(group: RunGroup, run: RunWithTraces) -> str:
             lines.append(f"(each bar is a thirtieth of {run.traces.updates[-1]} updates; entropy of the "
                          f"labels: {record.label_entropy:.3f})")  # fmt: skip
     for evaluation in record.evaluations:
-        lines.append(f"  after {evaluation.step:>6} updates: {text.points(evaluation.value)} on dev")
+        lines.append(f"  after {evaluation.step:>6} updates: {text.score(evaluation.value, metric)} on dev")
     tips = suggestions([run], [found])
     if tips:
         lines += ["", "What to try", *(f"  - {tip}" for tip in tips)]
@@ -134,9 +137,8 @@ def _traces(group: RunGroup, found: Sequence[Diagnosis]) -> list[str]:
         some = [pair for pair in pairs if (pair[1].cause is not Cause.NONE) is failed]
         for run, _, (seed, score, _) in some if failed else some[:SHOWN]:
             trace = bars(run.traces.loss, 0.0, max(tops)) if run.traces.loss else "no trace"
-            lines.append(
-                f"  {kind:<10} seed {seed:>4}  {text.points(score):>5}  {trace}  {run.record.key[:12]}"
-            )
+            shown = text.score(score, group.stability.metric)
+            lines.append(f"  {kind:<10} seed {seed:>4}  {shown:>5}  {trace}  {run.record.key[:12]}")
         if not failed and len(some) > SHOWN:
             lines.append(f"  and {len(some) - SHOWN} more successful runs")
     return lines

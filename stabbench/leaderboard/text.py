@@ -7,6 +7,7 @@ import re
 import unicodedata
 
 from stabbench.leaderboard.table import Row, State
+from stabbench.metrics import Metric
 
 MARKS = {State.RANKED: "", State.SMALL: "†", State.INCOMPLETE: "‡", State.STOPPED: "§"}
 SIGNS = {"PASS": "✔", "FAIL": "✘", "INCONCLUSIVE": "?", "INCOMPLETE": ""}
@@ -14,14 +15,9 @@ DASH = "\N{EN DASH}"
 """Stands for a number that is not known, and between the ends of a range."""
 
 
-def points(value: float | None, digits: int = 1) -> str:
-    """Return a score or deviation in points (times 100), or a dash."""
-    return DASH if value is None else f"{100 * value:.{digits}f}"
-
-
-def share(row: Row) -> str:
-    """Return the failed runs of a row: k/n and the exact interval in per cent."""
-    return f"{row.failed}/{row.finished} [{100 * row.failed_low:.0f}{DASH}{100 * row.failed_high:.0f} %]"
+def score(value: float | None, metric: Metric) -> str:
+    """Return a score or deviation as people read the metric (fractions in points), or a dash."""
+    return DASH if value is None else metric.text(value)
 
 
 def runs(row: Row) -> str:
@@ -32,17 +28,6 @@ def runs(row: Row) -> str:
     if row.missing:
         parts.append(f"{row.missing} not run")
     return ", ".join(parts)
-
-
-def interval(middle: float | None, low: float | None, high: float | None) -> str:
-    """Return a number in points with its interval."""
-    if middle is None:
-        return DASH
-    return (
-        points(middle)
-        if low is None or high is None
-        else f"{points(middle)} [{points(low)}{DASH}{points(high)}]"
-    )
 
 
 def one_line(text: str) -> str:

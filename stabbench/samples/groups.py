@@ -9,7 +9,6 @@ from functools import cached_property
 
 from stabbench.runs import RunRecord
 from stabbench.samples.collection import Collection, Plan, RunWithTraces
-from stabbench.samples.failed import is_failed
 from stabbench.samples.stability import Stability
 from stabbench.spec import digest
 
@@ -47,7 +46,7 @@ class RunGroup:
     @cached_property
     def failed(self) -> tuple[bool, ...]:
         """Whether each run failed."""
-        return tuple(is_failed(run.record) for run in self.runs)
+        return tuple(self.stability.sample.failed.tolist())
 
 
 def group_runs(collection: Collection) -> tuple[RunGroup, ...]:

@@ -19,6 +19,7 @@ from stabbench.leaderboard.published import Published
 from stabbench.samples.collection import Collection, Plan, RunWithTraces, collect, thin
 from tests.leaderboard.browser import chromium, missing, shape
 from tests.leaderboard.generate import run, runs
+from tests.leaderboard.toy import TOY, with_everywhere, worst
 
 HOSTILE = "<b>b</b><img src=x onerror=hacked=1>"
 LOOKS = [(1280, 900, False), (1280, 900, True), (390, 844, False), (390, 844, True)]
@@ -44,7 +45,7 @@ def shown() -> Board:
         n=25,
         std=2.7,
     )
-    return build(collect([Collection(tuple(some), plan)]), (entry,))
+    return build(collect([Collection(tuple(some), plan)]), (entry,), with_everywhere(TOY))
 
 
 @pytest.fixture(scope="module")
@@ -140,9 +141,19 @@ def test_columns_sort_both_ways_and_unknown_values_stay_last(opened: Any, shown:
         press(opened, "best of 10")
         texts = column(opened, "best of 10")
         unknown = texts.count("\N{EN DASH}")
-        assert unknown == sum(row.expected_max[2] is None for row in shown.rows) > 1
+        assert unknown == sum(row.values["expected_max"][2] is None for row in shown.rows) > 1
         assert set(texts[-unknown:]) == {"\N{EN DASH}"}
     assert sorted(column(opened, "strategy")) == sorted(row.strategy for row in shown.rows)
+
+
+def test_a_new_column_is_drawn_sorted_and_explained(opened: Any, shown: Board) -> None:
+    assert column(opened, TOY.head) == [f"{100 * worst(row):.1f}" for row in shown.rows]
+    assert press(opened, TOY.head) == "ascending"
+    assert column(opened, TOY.head) == [
+        f"{value:.1f}" for value in sorted(100 * worst(r) for r in shown.rows)
+    ]
+    hint = opened.execute_script("return [...document.querySelectorAll('#table thead button')].at(-1).title")
+    assert hint == TOY.about
 
 
 def test_filters_narrow_the_table_and_the_charts(opened: Any, shown: Board) -> None:

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import random
-from itertools import permutations
+from collections.abc import Iterable
+from itertools import combinations, permutations
+from math import comb, exp, log
+from statistics import NormalDist, fmean, median, stdev, variance
 
 import numpy as np
 import pytest
+import scipy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -16,8 +20,9 @@ from stabbench.leaderboard.latex import render as latex
 from stabbench.leaderboard.markdown import render as markdown
 from stabbench.leaderboard.pictures import pictures
 from stabbench.leaderboard.table import Row, State
+from stabbench.runs import Score
 from stabbench.samples.collection import Collection, Plan, RunWithTraces, collect, thin
-from stabbench.samples.failed import is_failed
+from stabbench.spec import Direction
 from tests.leaderboard.generate import collection, run, runs
 
 
@@ -45,38 +50,70 @@ def test_the_order_of_the_records_changes_nothing(rng: random.Random, cut: int) 
     assert everything(build(collect(parts))) == EXPECTED
 
 
-def test_every_number_is_what_the_statistics_give(board: Board) -> None:
+def test_every_number_is_what_numpy_and_scipy_give(board: Board) -> None:
+    """The numbers of each row, from the records alone and by other means than the code's."""
     assert len(board.rows) == 15
     for row in board.rows:
-        records = [one.record for one in board.groups[row.group].runs]
-        scores = np.array([record.last.value for record in records])
-        failed = np.array([is_failed(record) for record in records])
-        low, high = statistics.clopper_pearson(failed.sum(), len(failed), 0.025)
-        bounds = statistics.spread_bounds(scores, alpha=0.05)
-        mean = statistics.mean_gate(statistics.Sample.of(scores), 0.0, 0.025, "all")
-        assert (row.failed, row.finished) == (failed.sum(), len(scores))
-        assert (row.failed_low, row.failed_high) == (low, high)
-        assert (row.mean, row.mean_low, row.mean_high) == (
-            pytest.approx(scores.mean()),
-            mean.lower,
-            mean.upper,
-        )
-        assert row.std == pytest.approx(statistics.std(scores, ddof=1), abs=1e-15)
-        assert (row.std_low, row.std_high) == (bounds.bonett_lower, bounds.bonett_upper)
-        assert row.std_successes == pytest.approx(np.std(scores[~failed], ddof=1), abs=1e-15)
-        assert row.max == scores.max()
-        assert row.expected_max == tuple(statistics.expected_max(scores, k) for k in (1, 5, 10))
-        gate = statistics.failures_gate(statistics.Sample.of(scores, failed, range(len(scores))), 0.2)
-        assert row.verdict == gate.outcome
-        predictions = [one.traces.predictions for one in board.groups[row.group].runs]
-        assert row.disagreement == statistics.pairwise_disagreement(predictions)
+        found = row.runs.runs
+        scores = [one.record.last.value for one in found]
+        n = len(scores)
+        # in the generated runs, what fails has the constant classifier's score
+        failed = [score == one.record.constant for score, one in zip(scores, found, strict=True)]
+        k = sum(failed)
+        share = scipy.stats.binomtest(k, n).proportion_ci(0.95, "exact")
+        assert (row.failed, row.finished) == (k, n) == (k, 25)
+        assert row.values["failed"] == pytest.approx((k, share.low, share.high))
+
+        mean, error = fmean(scores), stdev(scores) / n**0.5
+        interval = scipy.stats.t.interval(0.95, n - 1, mean, error)
+        assert row.values["mean"] == pytest.approx((mean, *interval))
+        assert row.values["std"] == pytest.approx((stdev(scores), *bonett(scores)))
+        good = [score for score, bad in zip(scores, failed, strict=True) if not bad]
+        assert row.values["std_successes"] == pytest.approx(stdev(good), abs=1e-12)
+
+        assert row.values["max"] == max(scores)
+        for place, tries in enumerate((1, 5, 10)):
+            subsets = [comb(below, tries) / comb(n, tries) for below in range(n)]
+            draws = [(below / n) ** tries for below in range(n)]
+            assert row.values["expected_max"][place] == pytest.approx(expected_largest(scores, subsets))
+            assert row.values["expected_max_dodge"][place] == pytest.approx(expected_largest(scores, draws))
+
+        upper = scipy.stats.beta.ppf(0.95, k + 1, n - k)
+        lower = scipy.stats.beta.ppf(0.05, k, n - k + 1) if k else 0.0
+        assert row.verdict == ("PASS" if upper <= 0.2 else "FAIL" if lower > 0.2 else "INCONCLUSIVE")
+
+        predictions = [one.traces.predictions for one in found]
+        differ = [np.not_equal(*pair).mean() for pair in combinations(predictions, 2)]
+        assert row.values["disagreement"] == pytest.approx(fmean(differ))
+        labels = np.repeat([0, 1], found[0].record.dev_counts)
+        right = np.equal(predictions, labels).mean(axis=0)
+        assert row.values["per_point"] == pytest.approx((right * (1 - right)).mean())
+        assert row.values["seconds"] == pytest.approx(median(one.record.seconds for one in found))
+
+
+def expected_largest(scores: list[float], below: list[float]) -> float:
+    """Return the mean of a largest score that is among the lowest i scores with probability below[i]."""
+    ordered = sorted(scores)
+    steps = np.diff(ordered, prepend=0)  # the largest is at least x_(i+1) unless it is among the lowest i
+    return float(sum(step * (1 - chance) for step, chance in zip(steps, below, strict=True)))
+
+
+def bonett(scores: list[float]) -> tuple[float, float]:
+    """Return Bonett's (2006) two-sided 90 % interval of a standard deviation, from the paper's formula."""
+    n, z = len(scores), NormalDist().inv_cdf(0.95)
+    centre = scipy.stats.trim_mean(scores, 1 / (2 * (n - 4) ** 0.5))
+    kurtosis = n * sum((x - centre) ** 4 for x in scores) / sum((x - fmean(scores)) ** 2 for x in scores) ** 2
+    c = n / (n - z)
+    error = c * ((kurtosis - (n - 3) / n) / (n - 1)) ** 0.5
+    low, high = (exp(log(c * variance(scores)) + sign * z * error) ** 0.5 for sign in (-1, 1))
+    return low, high
 
 
 def test_the_star_is_brown_forsythe_against_the_next_larger_spread(board: Board) -> None:
     raw = {}
     for task in board.tasks("mini-bert"):
         rivals = sorted((r for r in board.rows if r.task == task), key=lambda r: r.std or 0)
-        one, other = (board.groups[row.group].stability.scores for row in rivals[:2])
+        one, other = (row.runs.stability.scores for row in rivals[:2])
         raw[rivals[0].group] = statistics.levene(one, other, center="median").p_value
     adjusted = dict(zip(raw, statistics.holm(list(raw.values())), strict=True))
     starred = {row.group: row.star_p for row in board.rows if row.star_p is not None}
@@ -125,13 +162,9 @@ def test_a_grid_that_was_stopped_early_shows_its_verdict_and_nothing_biased() ->
     some = [RunWithTraces(run("devlin", "mini-rte", seed, kind="failed")[0], thin({})) for seed in range(9)]
     row = one_row(some, Plan(seeds=tuple(range(25))))
     assert (row.state, row.verdict, row.failed, row.missing) == (State.STOPPED, "FAIL", 9, 16)
-    assert (row.mean, row.std, row.max, row.expected_max, row.near_best) == (
-        None,
-        None,
-        None,
-        (None,) * 3,
-        None,
-    )
+    assert (row.mean, row.std, row.best, row.near_best) == (None,) * 4
+    assert row.values["expected_max"] == row.values["expected_max_dodge"] == (None,) * 3
+    assert row.values["mean"] == row.values["std"] == (None,) * 3
     board = build(collect([Collection(tuple(some), {row.group: Plan(seeds=tuple(range(25)))})]))
     assert "9/9 ✘" in markdown(board)
     assert "§ stopped early" in " ".join(board.footnotes)
@@ -214,4 +247,54 @@ def test_errors_without_any_finished_run_are_mentioned() -> None:
 def test_one_run_alone_makes_a_row() -> None:
     for kind in permutations(["success", "failed", "diverged"], 1):
         row = one_row([RunWithTraces(run("ours", "mini-rte", 0, kind=kind[0])[0], thin({}))])
-        assert (row.finished, row.std, row.std_low, row.verdict) == (1, None, None, "INCONCLUSIVE")
+        assert (row.finished, row.values["std"], row.verdict) == (1, (None,) * 3, "INCONCLUSIVE")
+
+
+def imported(
+    strategy: str, scores: list[float], better: Direction, constant: float = 2.3
+) -> list[RunWithTraces]:
+    """Return scores from elsewhere; where lower is better their negations, so the same runs are better."""
+    sign = 1 if better == "higher" else -1
+    made = []
+    for seed, value in enumerate(scores):
+        score = Score(value=sign * value, step=0)
+        change = {"metric": "gain" if sign > 0 else "harm", "better": better, "last": score, "best": score}
+        record, _ = run(strategy, "mini-rte", seed, imported=True)
+        record = record.model_copy(update={**change, "constant": sign * constant})
+        made.append(RunWithTraces(record, thin({})))
+    return made
+
+
+def negated(values: Iterable[float | None]) -> tuple[float | None, ...]:
+    return tuple(None if value is None else -value for value in values)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.lists(st.floats(1, 5), min_size=20, max_size=22), min_size=2, max_size=3))
+def test_the_table_of_a_loss_is_that_of_a_gain_upside_down(groups: list[list[float]]) -> None:
+    gains, harms = (
+        build(
+            Collection(tuple(one for i, some in enumerate(groups) for one in imported(f"s{i}", some, better)))
+        ).rows
+        for better in ("higher", "lower")
+    )
+    for gain, harm in zip(gains, harms, strict=True):
+        for name in ("strategy", "state", "verdict", "failed", "near_best", "star", "planned"):
+            assert getattr(gain, name) == getattr(harm, name)
+        assert gain.values["std"] == pytest.approx(harm.values["std"])
+        middle, low, high = harm.values["mean"]
+        assert gain.values["mean"] == pytest.approx(negated([middle, high, low]))
+        assert gain.best == -harm.values["max"]
+        for name in ("expected_max", "expected_max_dodge"):
+            assert gain.values[name] == pytest.approx(negated(harm.values[name]))
+
+
+def test_a_loss_is_shown_as_measured_and_its_best_is_the_lowest() -> None:
+    losses = [-2.9 + 0.01 * seed for seed in range(25)]
+    board = build(Collection(tuple(imported("poor", losses, "lower", constant=-2.3))))
+    (row,) = board.rows
+    assert (row.failed, row.verdict, row.best) == (25, "FAIL", pytest.approx(2.66))
+    assert "the best constant classifier reaches 2.300" in markdown(board)
+    assert "| 0.074 [0.064\N{EN DASH}0.090] |" in markdown(board)
+    assert any("Of harm the lower score is the better one" in note for note in board.footnotes)
+    assert page.page_data(board)["rows"][0]["scale"] == 1

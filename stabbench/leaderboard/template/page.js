@@ -3,8 +3,7 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const byId = (id) => document.getElementById(id);
   const dash = "\u2013";
-  const points = (value) => (value === null ? dash : (100 * value).toFixed(1));
-  const marks = { ranked: "", "fewer than 20 seeds": "\u2020", incomplete: "\u2021", "stopped early": "\u00a7" };
+  const points = (value, row) => (row.scale * value).toFixed(row.scale === 1 ? 3 : 1);
 
   // Text reaches the page through textContent only: a name that looks like markup stays text.
   function element(tag, text, attributes = {}) {
@@ -20,30 +19,6 @@
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
   const unique = (values) => [...new Set(values)];
 
-  const columns = [
-    { title: "strategy", key: (row) => row.strategy },
-    { title: "task", key: (row) => row.task },
-    { title: "verdict", key: (row) => ["PASS", "INCONCLUSIVE", "INCOMPLETE", "FAIL"].indexOf(row.verdict) },
-    { title: "failed", number: true, key: (row) => row.failed / row.finished,
-      text: (row) => `${row.failed}/${row.finished}`,
-      range: (row) => `${(100 * row.failed_low).toFixed(0)}${dash}${(100 * row.failed_high).toFixed(0)} %` },
-    { title: "std", number: true, key: (row) => row.std,
-      text: (row) => (row.near_best ? "\u2248 " : "") + points(row.std) + row.star + marks[row.state],
-      range: (row) => (row.std_low === null ? "" : `${points(row.std_low)}${dash}${points(row.std_high)}`) },
-    { title: "std of successes", number: true, key: (row) => row.std_successes },
-    { title: "mean", number: true, key: (row) => row.mean,
-      range: (row) => (row.mean_low === null ? "" : `${points(row.mean_low)}${dash}${points(row.mean_high)}`) },
-    { title: "max", number: true, key: (row) => row.max },
-    ...[1, 5, 10].map((tries, place) => ({
-      title: `best of ${tries}`, number: true, key: (row) => row.expected_max[place],
-      hint: (row) => `Dodge et al. (2019): ${points(row.expected_max_dodge[place])}` })),
-    { title: "seeds differ on", number: true, key: (row) => row.disagreement,
-      text: (row) => (row.disagreement === null ? dash : `${(100 * row.disagreement).toFixed(1)} %`) },
-    { title: "runs", key: (row) => row.finished, text: (row) =>
-      [`${row.finished} of ${row.planned}`, row.errored && `${row.errored} errored`,
-        row.missing && `${row.missing} not run`].filter(Boolean).join(", ") },
-    { title: "model", key: (row) => row.model },
-  ];
   const order = { column: null, falling: false };
 
   function visible() {
@@ -55,7 +30,7 @@
 
   function sorted(rows) {
     if (order.column === null) return rows;
-    const key = columns[order.column].key;
+    const key = (row) => row.cells[order.column][1];
     const direction = order.falling ? -1 : 1;
     return [...rows].sort((one, other) => {
       const [a, b] = [key(one), key(other)];
@@ -67,9 +42,9 @@
   function drawTable() {
     const rows = sorted(visible());
     const head = element("tr");
-    columns.forEach((column, place) => {
-      const cell = element("th", null, { scope: "col", class: column.number ? "number" : "" });
-      const button = element("button", column.title, { type: "button" });
+    data.columns.forEach((column, place) => {
+      const cell = element("th", null, { scope: "col", class: column.align });
+      const button = element("button", column.head, { type: "button", title: column.about });
       const mine = order.column === place;
       cell.setAttribute("aria-sort", mine ? (order.falling ? "descending" : "ascending") : "none");
       button.addEventListener("click", () => {
@@ -89,20 +64,20 @@
 
   function tableRow(row) {
     const line = element("tr");
-    columns.forEach((column, place) => {
+    row.cells.forEach(([text, , interval, hint], place) => {
       if (place === 0) {
         const cell = element("th", null, { scope: "row" });
-        const button = element("button", row.strategy, { type: "button", title: row.strategy });
+        const button = element("button", text, { type: "button", title: text });
         button.addEventListener("click", () => openRun(row, null));
         cell.append(button);
         line.append(cell);
         return;
       }
-      const value = column.text ? column.text(row) : column.number ? points(column.key(row)) : row[column.title];
-      const cell = element("td", value, { class: column.number ? "number" : "" });
-      if (column.title === "verdict") { cell.classList.add(row.verdict); cell.title = row.reason; }
-      if (column.hint) cell.title = column.hint(row);
-      if (column.range) cell.append(" ", element("span", column.range(row), { class: "range" }));
+      const column = data.columns[place];
+      const cell = element("td", text, { class: column.align });
+      if (hint) cell.title = hint;
+      if (column.name === "verdict") cell.classList.add(text);
+      if (interval) cell.append(" ", element("span", interval, { class: "range" }));
       line.append(cell);
     });
     return line;
@@ -132,7 +107,7 @@
   }
 
   function drawChart(rows) {
-    const { model, task, metric, constant } = rows[0];
+    const { model, task, metric, scale, constant } = rows[0];
     const chart = element("div", null, { class: "chart", role: "img" });
     chart.setAttribute("aria-label", `Scores of ${rows.length} strategies on ${task}, one point per seed`);
     byId("charts").append(element("h3", `${task} on ${model}`), chart);
@@ -141,12 +116,12 @@
     const dots = [[], []].map(() => ({ x: [], y: [], text: [], customdata: [] }));
     rows.forEach((row, place) => data.groups[row.group].runs.forEach((run, index) => {
       const [, seed, score, failed] = run;
-      box.x.push(100 * score);
+      box.x.push(scale * score);
       box.y.push(place);
       const dot = dots[failed];
-      dot.x.push(100 * score);
+      dot.x.push(scale * score);
       dot.y.push(place + (((index * 0.618034) % 1) - 0.5) * 0.5);
-      dot.text.push(`<b>seed ${seed}</b>: ${points(score)}${failed ? ", failed" : ""}<br>${plain(short(row.strategy, 40))}`);
+      dot.text.push(`<b>seed ${seed}</b>: ${points(score, row)}${failed ? ", failed" : ""}<br>${plain(short(row.strategy, 40))}`);
       dot.customdata.push([row.group, index]);
     }));
     const common = { type: "scatter", mode: "markers", hovertemplate: "%{text}<extra></extra>" };
@@ -160,10 +135,10 @@
     ], layout({
       height: 70 + 30 * rows.length,
       margin: { l: 10, r: 14, t: 4, b: 44 },
-      xaxis: { title: { text: `dev ${plain(metric)}, points` } },
+      xaxis: { title: { text: `dev ${plain(metric)}${scale === 1 ? "" : ", points"}` } },
       yaxis: { tickvals: rows.map((_, place) => place), range: [rows.length - 0.5, -0.5], showgrid: false,
         ticktext: rows.map((row) => plain(short(row.strategy, most))) },
-      shapes: [{ type: "line", x0: 100 * constant, x1: 100 * constant, yref: "paper", y0: 0, y1: 1,
+      shapes: [{ type: "line", x0: scale * constant, x1: scale * constant, yref: "paper", y0: 0, y1: 1,
         line: { color: colour("text"), width: 1, dash: "dot" } }],
     }), settings);
     chart.on("plotly_click", (event) => {
@@ -177,7 +152,7 @@
     byId("run-title").textContent = `${row.strategy} on ${row.task}`;
     byId("run-group").textContent = `${row.model}: ${row.reason}.`;
     byId("seeds").replaceChildren(...group.runs.map(([, seed, score, failed], place) => {
-      const label = `seed ${seed}, ${points(score)}${failed ? ", failed" : ""}`;
+      const label = `seed ${seed}, ${points(score, row)}${failed ? ", failed" : ""}`;
       const button = element("button", failed ? `${seed}\u2009\u2718` : seed, { type: "button", "aria-label": label, title: label });
       if (failed) button.classList.add("failed");
       button.addEventListener("click", () => showRun(row, place));
@@ -195,11 +170,11 @@
     [...byId("seeds").children].forEach((button, place) => button.setAttribute("aria-pressed", place === index));
     clearRun();
     const body = byId("run-body");
-    body.append(element("h3", `Seed ${seed}: ${points(score)} ${row.metric}${failed ? ", a failed run" : ""}`, { id: "run-seed" }));
+    body.append(element("h3", `Seed ${seed}: ${points(score, row)} ${row.metric}${failed ? ", a failed run" : ""}`, { id: "run-seed" }));
     if (reason) body.append(element("p", `The run diverged: ${reason}.`));
     body.append(facts({
       key: `${key}\u2026`, "training loss, last epoch": loss, "entropy of the labels": group.entropy,
-      "best constant classifier": points(row.constant), "imported from": group.imported_from,
+      "best constant classifier": points(row.constant, row), "imported from": group.imported_from,
     }));
     const curve = data.curves[key];
     if (curve) drawCurves(body, row, group, curve, failed ? colour("bad") : colour("good"));
@@ -234,9 +209,9 @@
     if (curve.l.length) small("Training loss (dashed: entropy of the labels)", [{ ...series, x: curve.u, y: curve.l }],
       { yaxis: { rangemode: "tozero" }, shapes: group.entropy === null ? [] : [flat(group.entropy, "dash")] });
     if (curve.e.length) small(`Dev ${row.metric} (dotted: best constant classifier)`,
-      [{ ...series, x: curve.e.map((e) => e[0]), y: curve.e.map((e) => 100 * e[1]) }],
-      { yaxis: { range: around([row.constant, ...curve.e.map((e) => e[1])].map((value) => 100 * value)) },
-        shapes: [flat(100 * row.constant, "dot")] });
+      [{ ...series, x: curve.e.map((e) => e[0]), y: curve.e.map((e) => row.scale * e[1]) }],
+      { yaxis: { range: around([row.constant, ...curve.e.map((e) => e[1])].map((value) => row.scale * value)) },
+        shapes: [flat(row.scale * row.constant, "dot")] });
     if (curve.ln.length) small("Gradient norm by layer, from the lowest (thin, pale) to the head",
       group.layers.map((layer, place) => ({ type: "scatter", mode: "lines", x: curve.lu,
         y: curve.ln.map((norms) => norms[place]), name: plain(layer),
@@ -276,7 +251,7 @@
     section.querySelector("tbody").append(...data.published.map((entry) => {
       const line = element("tr");
       line.append(...names.map((name) => element("td", entry[name] ?? dash,
-        { class: typeof entry[name] === "number" ? "number" : "" })));
+        { class: typeof entry[name] === "number" ? "right" : "left" })));
       return line;
     }));
     section.hidden = false;

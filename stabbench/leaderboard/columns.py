@@ -1,0 +1,236 @@
+"""The columns of the leaderboard, and which output shows which of them.
+
+A new column is defined here and listed in ``LAYOUT`` at the end, nowhere else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from math import isfinite
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stabbench import statistics
+from stabbench.leaderboard import text
+from stabbench.leaderboard.column import Cell, Column, Estimate, Layout, estimate, percent, score
+from stabbench.leaderboard.table import Row
+
+TRIES = (1, 5, 10)
+VERDICTS = ("PASS", "INCONCLUSIVE", "INCOMPLETE", "FAIL")
+"""From good to bad: how the page sorts them."""
+
+
+def failure_rate(row: Row) -> Estimate:
+    """Return the number of failed runs with the exact bounds on their share (Clopper and Pearson)."""
+    low, high = statistics.clopper_pearson(row.failed, row.finished, 0.025)
+    return Estimate(row.failed, float(low), float(high))
+
+
+def mean(row: Row) -> Estimate:
+    """Return the mean with its t bounds."""
+    bounds = statistics.mean_gate(row.sample, 0.0, 0.025, "all")
+    return Estimate(row.mean, *((bounds.lower, bounds.upper) if row.unbiased else (None, None)))
+
+
+def spread(row: Row) -> Estimate:
+    """Return the standard deviation with Bonett's bounds, where five runs or more allow for them."""
+    if not row.unbiased or row.finished < 5 or row.sample.degenerate is not None:
+        return Estimate(row.std, None, None)
+    bounds = statistics.spread_bounds(row.sample.scores, alpha=0.05)
+    ends = (float(bounds.bonett_lower), float(bounds.bonett_upper))
+    return Estimate(row.std, *(end if isfinite(end) else None for end in ends))
+
+
+def best_of(row: Row, tries: int) -> float | None:
+    """Return the expected best score of some tries (unbiased)."""
+    enough = row.unbiased and tries <= row.finished
+    return row.runs.stability.expected_best(tries) if enough else None
+
+
+def best_of_dodge(row: Row, tries: int) -> float | None:
+    """Return the same by Dodge et al. (2019), which is biased low."""
+    enough = row.unbiased and tries <= row.finished
+    if not enough:
+        return None
+    return row.sample.measured(statistics.expected_max_dodge(row.sample.scores, tries)[0])
+
+
+def per_point(row: Row) -> float | None:
+    """Return the mean variance over seeds of being right on a point (Mosbach et al. 2021, 7.1)."""
+    predictions = _predictions(row)
+    counts = row.runs.first.dev_counts or ()
+    labels = np.repeat(np.arange(len(counts)), counts)
+    return None if predictions is None else statistics.per_point_stability(predictions == labels)
+
+
+def disagreement(row: Row) -> float | None:
+    """Return the share of points on which two seeds differ."""
+    predictions = _predictions(row)
+    return None if predictions is None else statistics.pairwise_disagreement(predictions)
+
+
+def _predictions(row: Row) -> NDArray[np.int_] | None:
+    """Return the predicted classes, shape (runs, points), where every one of two runs or more has them."""
+    found = [run.traces.predictions for run in row.runs.runs]
+    complete = len(found) > 1 and len(found[0]) > 0 and len({len(one) for one in found}) == 1
+    return np.array(found) if complete else None
+
+
+def seconds(row: Row) -> float | None:
+    """Return the median wall time of a run."""
+    known = [run.record.seconds for run in row.runs.runs if run.record.seconds is not None]
+    return float(np.median(known)) if known else None
+
+
+def updates(row: Row) -> int | None:
+    """Return the updates of a run."""
+    work = row.runs.first.fine_tuning
+    return work.total_updates if work else None
+
+
+def _verdict(value: str, row: Row) -> Cell:
+    return Cell(value, key=VERDICTS.index(value), hint=row.reason)
+
+
+def _failures(value: Estimate, row: Row) -> Cell:
+    ends = text.DASH.join(f"{100 * end:.0f}" for end in value[1:] if end is not None)
+    return Cell(f"{row.failed}/{row.finished}", interval=f"{ends} %", key=row.failed / row.finished)
+
+
+def _failures_judged(value: Estimate, row: Row) -> Cell:
+    return replace(_failures(value, row), after=f" {text.SIGNS[row.verdict]}")
+
+
+def _spread(value: Estimate, row: Row) -> Cell:
+    return replace(estimate(value, row), before="≈" if row.near_best else "", after=row.star)
+
+
+def _spread_marked(value: Estimate, row: Row) -> Cell:
+    cell = _spread(value, row)
+    return replace(cell, after=cell.after + text.MARKS[row.state])
+
+
+def _best_of(values: tuple[float | None, ...], row: Row, place: int) -> Cell:
+    dodge = text.score(row.values[EXPECTED_MAX_DODGE.name][place], row.scored_by)
+    return replace(score(values[place], row), hint=f"Dodge et al. (2019): {dodge}")
+
+
+def _runs(value: Any, row: Row) -> Cell:
+    return Cell(text.runs(row), key=row.finished)
+
+
+MODEL = Column("model", "The pretrained model.", lambda row: row.model, align="left")
+TASK = Column("task", "The task.", lambda row: row.task, align="left")
+STRATEGY = Column("strategy", "The way of fine-tuning.", lambda row: row.strategy, align="left")
+GROUP = Column("group", "Digest of all that the runs have in common.", lambda row: row.group)
+METRIC = Column("metric", "The task's metric.", lambda row: row.metric)
+CONSTANT = Column("constant", "What the best constant classifier reaches.", lambda row: row.constant, score)
+N_DEV = Column("n_dev", "Rows of the dev set.", lambda row: row.n_dev)
+STATE = Column("state", "Whether the row is ranked, or why not.", lambda row: row.state.value)
+PLANNED = Column("planned", "Planned runs = finished + errored + missing.", lambda row: row.planned)
+FINISHED = Column("finished", "Runs with a score, failed runs included.", lambda row: row.finished)
+ERRORED = Column("errored", "Runs that ended without a score.", lambda row: row.errored)
+MISSING = Column("missing", "Runs that were planned, but not run.", lambda row: row.missing)
+FAILED = Column(
+    "failed",
+    "Runs that are not better than the best constant classifier, with the exact interval of their share.",
+    failure_rate,
+    _failures,
+    level="95 %",
+)
+MEAN = Column(
+    "mean",
+    "Mean of all finished runs, failed ones included, with its t interval.",
+    mean,
+    estimate,
+    level="95 %",
+)
+STD = Column(
+    "std",
+    "Standard deviation of all finished runs (ddof = 1), with Bonett's interval.",
+    spread,
+    _spread_marked,
+    level="90 %",
+)
+STD_SUCCESSES = Column(
+    "std_successes",
+    "Standard deviation of the runs that did not fail (ddof = 1).",
+    lambda row: row.std_successes,
+    score,
+    head="std of successes",
+)
+MAX = Column(
+    "max", "The best score: the highest, or the lowest where lower is better.", lambda row: row.best, score
+)
+EXPECTED_MAX = Column(
+    "expected_max",
+    "Expected best score of 1, 5 and 10 tries (unbiased).",
+    lambda row: tuple(best_of(row, tries) for tries in TRIES),
+)
+EXPECTED_MAX_DODGE = Column(
+    "expected_max_dodge",
+    "The same by Dodge et al. (2019), which is biased low.",
+    lambda row: tuple(best_of_dodge(row, tries) for tries in TRIES),
+)
+BEST_OF_1, BEST_OF_5, BEST_OF_10 = (
+    replace(
+        EXPECTED_MAX,
+        about=f"Expected best score of {tries} tr{'ies' if tries > 1 else 'y'} (unbiased).",
+        show=partial(_best_of, place=place),
+        head=f"best of {tries}",
+    )
+    for place, tries in enumerate(TRIES)
+)
+PER_POINT = Column(
+    "per_point",
+    "Mean variance over seeds of being right on a point (Mosbach et al. 2021, 7.1).",
+    per_point,
+)
+DISAGREEMENT = Column(
+    "disagreement",
+    "Share of the dev set on which two seeds predict different classes.",
+    disagreement,
+    percent,
+    head="seeds differ on",
+)
+VERDICT = Column(
+    "verdict",
+    "PASS: at most 20 % of all seeds fail; FAIL: more do; INCONCLUSIVE: these seeds cannot decide.",
+    lambda row: row.verdict,
+    _verdict,
+    align="left",
+)
+REASON = Column("reason", "What the verdict rests on.", lambda row: row.reason, align="left")
+SECONDS = Column("seconds", "Median wall time of a run.", seconds)
+UPDATES = Column("updates", "Updates of a run.", updates)
+REPLICATES = Column("replicates", "Same-seed repeats that were set aside.", lambda row: row.runs.replicates)
+STAR = Column("star", "* or ★: see the notes.", lambda row: row.star)
+STAR_P = Column("star_p", "The star's p-value, Holm-adjusted over the tasks.", lambda row: row.star_p)
+NEAR_BEST = Column(
+    "near_best",
+    "Whether the row is the best of its task or not separable from it.",
+    lambda row: row.near_best,
+)
+RUNS = Column("runs", "How the planned runs add up.", lambda row: row.finished, _runs)
+
+LAYOUT = Layout(
+    data=(
+        MODEL, TASK, STRATEGY, GROUP, METRIC, CONSTANT, N_DEV, STATE, PLANNED, FINISHED, ERRORED, MISSING,
+        FAILED, MEAN, STD, STD_SUCCESSES, MAX, EXPECTED_MAX, EXPECTED_MAX_DODGE, PER_POINT, DISAGREEMENT,
+        VERDICT, REASON, SECONDS, UPDATES, REPLICATES, STAR, STAR_P, NEAR_BEST,
+    ),
+    overview=(STD, MEAN, MAX, replace(FAILED, show=_failures_judged)),
+    details=(
+        VERDICT, replace(FAILED, align="left"), replace(STD, show=_spread), STD_SUCCESSES, MEAN, MAX,
+        BEST_OF_1, replace(BEST_OF_5, head="of 5"), replace(BEST_OF_10, head="of 10"), RUNS,
+    ),
+    latex=(STD, MEAN, MAX, FAILED),
+    page=(
+        STRATEGY, TASK, VERDICT, FAILED, STD, STD_SUCCESSES, MEAN, MAX, BEST_OF_1, BEST_OF_5, BEST_OF_10,
+        DISAGREEMENT, RUNS, MODEL,
+    ),
+)  # fmt: skip
+"""The leaderboard as it is: a column is shown where it is listed, in this order."""
