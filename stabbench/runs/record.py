@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationError, model_validator
 
 from stabbench.errors import RecordError
+from stabbench.foreign import Malformed, read_json
+from stabbench.runs.checks import check_record
 from stabbench.spec import FineTuning, Frozen, RunSpec, canonical_json, digest
 
 RECORD_FORMAT = 2
@@ -31,6 +33,17 @@ Arrays = dict[str, NDArray[Any]]
 - ``best_logits`` [n_dev, n_labels]: the same at the best evaluation;
 - ``dev_labels`` [n_dev].
 """
+
+DIMENSIONS = {
+    "loss": 1,
+    "gradient_norm": 1,
+    "trace_steps": 1,
+    "layer_norms": 2,
+    "logits": 2,
+    "best_logits": 2,
+    "dev_labels": 1,
+}
+"""How many dimensions each of them has."""
 
 
 class Score(Frozen):
@@ -155,7 +168,7 @@ def write_record(record: RunRecord) -> str:
     return canonical_json({"checksum": digest(data), "record": data}) + "\n"
 
 
-def read_record(text: str, place: str) -> RunRecord:
+def read_record(text: str | bytes, place: str) -> RunRecord:
     """Return the record of a JSON text.
 
     Args:
@@ -163,15 +176,14 @@ def read_record(text: str, place: str) -> RunRecord:
         place: where it stands, for messages.
 
     Raises:
-        RecordError: when it is truncated, was changed after it was written, or is of a newer format.
+        RecordError: when it is truncated, was changed after it was written, contradicts itself, or is of a
+            newer format.
     """
-    import json
-
     redo = "it is computed again when a session needs it; delete its folder to silence this."
     try:
-        envelope = json.loads(text)
+        envelope = read_json(text)
         data, checksum = envelope["record"], envelope["checksum"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (Malformed, KeyError, TypeError) as error:
         raise RecordError(f"{place} is truncated or no record ({error}).", redo) from error
     if not isinstance(data, dict) or digest(data) != checksum:
         raise RecordError(f"{place} was changed after it was written.", redo)
@@ -180,13 +192,19 @@ def read_record(text: str, place: str) -> RunRecord:
         raise RecordError(f"{place} has format {version!r}, newer than {RECORD_FORMAT}.", "update stabbench.")
     if version not in READERS:
         raise RecordError(f"{place} has format {version!r}, which there never was.", redo)
-    spec = data.get("spec")
-    if spec is not None and digest(spec) != data.get("key"):
-        raise RecordError(f"{place}: the key is not that of the specification.", redo)
+    if isinstance(spec := data.get("spec"), dict):
+        group = {name: value for name, value in spec.items() if name not in ("seeds", "replicate")}
+        for name, named in (("key", spec), ("group", group)):
+            if digest(named) != data.get(name):
+                raise RecordError(f"{place}: the {name} is not that of the specification.", redo)
     try:
-        return RunRecord.model_validate(READERS[version](data))
+        record = RunRecord.model_validate(READERS[version](data))
+        check_record(record)
     except ValidationError as error:
         raise RecordError(f"{place} does not fit the schema: {error}", redo) from error
+    except (ValueError, ArithmeticError) as error:
+        raise RecordError(f"{place} contradicts itself: {error}.", redo) from error
+    return record
 
 
 def _first(data: dict[str, Any]) -> dict[str, Any]:
@@ -211,10 +229,13 @@ def pack_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     return buffer.getvalue()
 
 
-def unpack_arrays(data: bytes) -> Arrays:
-    """Return the arrays of an ``.npz`` file's bytes."""
-    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
+def check_arrays(arrays: Arrays) -> None:
+    """Raise ``Malformed`` unless the arrays that we know are numbers of their shape."""
+    for name, dimensions in DIMENSIONS.items():
+        if name in arrays and (arrays[name].ndim != dimensions or arrays[name].dtype.kind not in "iuf"):
+            raise Malformed(f"{name} is of shape {arrays[name].shape} and type {arrays[name].dtype}")
+    if len(arrays.get("trace_steps", ())) != len(arrays.get("layer_norms", ())):
+        raise Malformed("layer_norms has not the rows that trace_steps names")
 
 
 def finite(value: float) -> float | None:

@@ -8,9 +8,14 @@ import numpy as np
 import pytest
 
 from stabbench.errors import RecordError
+from stabbench.leaderboard.board import build
+from stabbench.leaderboard.table import State
 from stabbench.runs import ErrorNote, Store
 from stabbench.samples.archive import read_archive, write_archive
-from stabbench.samples.collection import POINTS, Collection, Plan, RunWithTraces, collect, read_store, thin
+from stabbench.samples.collection import Collection, Plan, RunWithTraces, collect
+from stabbench.samples.reader import load, read_store
+from stabbench.samples.stability import Incomplete
+from stabbench.samples.traces import POINTS, thin
 from stabbench.spec import Seeds
 from tests.leaderboard.generate import fill, run, runs
 
@@ -101,13 +106,23 @@ def test_errored_runs_of_a_store_are_found_by_their_keys(tmp_path: Path) -> None
     assert found.unplaced_errors == 1
 
 
-def test_a_tampered_record_stops_the_leaderboard(tmp_path: Path) -> None:
+def test_a_tampered_record_makes_its_group_incomplete(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    fill(store, ["ours"], ["mini-rte"], range(2))
-    place = next(tmp_path.glob("runs/*/record.json"))
+    fill(store, ["ours"], ["mini-rte"], range(25))
+    place = store.folder(run("ours", "mini-rte", 1)[0].key) / "record.json"
     place.write_text(place.read_text().replace('"mini-bert"', '"mini-tree"'))
-    with pytest.raises(RecordError, match="changed"):
-        read_store(store)
+    (row,) = build(load(store)).rows
+    assert (row.state, row.errored, row.verdict) == (State.INCOMPLETE, 1, None)
+
+
+def test_a_bad_record_of_an_unknown_group_stops_the_leaderboard(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    fill(store, ["ours"], ["mini-rte"], range(25))
+    lost, arrays = run("devlin", "mini-rte", 1)
+    store.write(lost, arrays)
+    (store.folder(lost.key) / "record.json").write_text("{")
+    with pytest.raises(Incomplete, match="any group may lack them"):
+        build(load(store))
 
 
 def test_an_error_that_was_mended_elsewhere_is_none() -> None:

@@ -16,8 +16,9 @@ from stabbench.leaderboard.latex import render as latex
 from stabbench.leaderboard.markdown import render as markdown
 from stabbench.leaderboard.pictures import pictures
 from stabbench.leaderboard.table import Row, State
-from stabbench.samples.collection import Collection, Plan, RunWithTraces, collect, thin
+from stabbench.samples.collection import Collection, Plan, RunWithTraces, collect
 from stabbench.samples.failed import is_failed
+from stabbench.samples.traces import thin
 from tests.leaderboard.generate import collection, run, runs
 
 
