@@ -37,40 +37,40 @@ T = TypeVar("T", bound=BaseModel)
 
 
 def read_through(
-    index: Path, kind: type[T], folders: Iterable[Path], read: Callable[[str], T | None]
+    index: Path, kind: type[T], keys: Iterable[str], read: Callable[[str], T | None]
 ) -> tuple[dict[str, T], dict[str, str]]:
     """Return what is read of many runs, and what is wrong with those that cannot be read, by key.
 
     Args:
-        index: file of the index; it is written anew where it lacks a run or has one too many.
+        index: file of the index, in the store's folder; it is written anew where it lacks a run or has one
+            too many.
         kind: what is kept of a run.
-        folders: the runs' folders, which bear their keys as names.
+        keys: the runs.
         read: reads one run by its key and raises a ``RecordError`` when that is impossible.
     """
     found: dict[str, T] = {}
     problems: dict[str, str] = {}
-    with _no_collection():
-        adapter = TypeAdapter(dict[str, tuple[Stamp, kind]])  # type: ignore[valid-type]
-        known = _load(index, adapter)
-        stamps = {folder.name: _stamp(folder) for folder in folders}
-        fresh = {key for key, stamp in stamps.items() if key not in known or known[key][0] != stamp}
-        now = _now(index.parent) if fresh or known.keys() != stamps.keys() else None
-        for key in stamps:
-            try:
-                value = read(key) if key in fresh else known[key][1]
-            except RecordError as error:
-                problems[key] = str(error)
-                continue
-            if value is not None:
-                found[key] = value
-        if now is not None:
-            kept = {key: (stamps[key], value) for key, value in found.items() if _is_old(stamps[key], now)}
-            if kept.keys() != known.keys() or fresh & kept.keys():
-                _save(index, adapter.dump_json(kept))
+    adapter = TypeAdapter(dict[str, tuple[Stamp, kind]])  # type: ignore[valid-type]
+    known = _load(index, adapter)
+    stamps = {key: _stamp(f"{index.parent}/runs/{key}") for key in keys}
+    fresh = {key for key, stamp in stamps.items() if key not in known or known[key][0] != stamp}
+    now = _now(index.parent) if fresh or known.keys() != stamps.keys() else None
+    for key in stamps:
+        try:
+            value = read(key) if key in fresh else known[key][1]
+        except RecordError as error:
+            problems[key] = str(error)
+            continue
+        if value is not None:
+            found[key] = value
+    if now is not None:
+        kept = {key: (stamps[key], value) for key, value in found.items() if _is_old(stamps[key], now)}
+        if kept.keys() != known.keys() or fresh & kept.keys():
+            _save(index, adapter.dump_json(kept))
     return found, problems
 
 
-def _stamp(folder: Path) -> Stamp:
+def _stamp(folder: str) -> Stamp:
     found: list[tuple[int, int, int, int] | None] = []
     for name in FILES:
         try:
@@ -112,8 +112,8 @@ def _checksum(text: bytes) -> bytes:
 
 
 @contextlib.contextmanager
-def _no_collection() -> Iterator[None]:
-    """Keep the garbage collector from walking through ten thousand new records again and again."""
+def collecting_later() -> Iterator[None]:
+    """Keep the garbage collector from walking again and again through ten thousand new records."""
     enabled = gc.isenabled()
     gc.disable()
     try:

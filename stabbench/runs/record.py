@@ -234,6 +234,8 @@ def check_arrays(arrays: Arrays) -> None:
     for name, dimensions in DIMENSIONS.items():
         if name in arrays and (arrays[name].ndim != dimensions or arrays[name].dtype.kind not in "iuf"):
             raise Malformed(f"{name} is of shape {arrays[name].shape} and type {arrays[name].dtype}")
+        if name.endswith("logits") and name in arrays and not arrays[name].shape[1]:
+            raise Malformed(f"{name} is of no label")
     if len(arrays.get("trace_steps", ())) != len(arrays.get("layer_norms", ())):
         raise Malformed("layer_norms has not the rows that trace_steps names")
 

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from stabbench.errors import RecordError
 from stabbench.runs import Checkpoint, ErrorNote, RunRecord
-from stabbench.samples.traces import Traces
+from stabbench.samples.traces import NO_TRACES, Traces
 from stabbench.spec import Frozen, RunSpec, Seeds, canonical_json, digest
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class RunWithTraces:
     """A record and its thinned traces."""
 
     record: RunRecord
-    traces: Traces = field(default_factory=Traces)
+    traces: Traces = NO_TRACES
 
 
 class Plan(Frozen):

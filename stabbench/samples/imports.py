@@ -24,7 +24,6 @@ import csv
 import datetime
 import hashlib
 import io
-import json
 import math
 from collections.abc import Iterator, Mapping
 from decimal import Decimal, InvalidOperation
@@ -34,6 +33,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from stabbench.errors import DataError
+from stabbench.foreign import Malformed, read_file, read_json
 from stabbench.registry import suggest
 from stabbench.runs import RunRecord, Score, Store
 from stabbench.spec import digest
@@ -154,9 +154,9 @@ def read_scores(path: Path) -> list[RunRecord]:
         DataError: when the file or a row of it is malformed.
     """
     try:
-        data = path.read_bytes()
+        data = read_file(path)
         text = data.decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+    except (Malformed, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read: {error}.", "give a CSV or JSON file in UTF-8.") from error
     source = f"{path.name} sha256:{hashlib.sha256(data).hexdigest()[:16]}"
     records: dict[tuple[str, int], RunRecord] = {}
@@ -194,8 +194,8 @@ def _with_common_step(records: list[RunRecord]) -> list[RunRecord]:
 def _rows(path: Path, text: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     if path.suffix.lower() == ".json":
         try:
-            rows = json.loads(text, parse_float=Decimal)
-        except ValueError as error:
+            rows = read_json(text, number=Decimal)
+        except Malformed as error:
             raise DataError(f"{path} is not JSON: {error}.", "give a list of objects.") from error
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise DataError(f"{path} is not a list of objects.", "give one object a run.")

@@ -8,11 +8,11 @@ from pathlib import Path
 from stabbench.errors import RecordError, StoreError
 from stabbench.foreign import Malformed, read_json, read_lines
 from stabbench.runs import RunRecord, Store
-from stabbench.runs.index import read_through
+from stabbench.runs.index import collecting_later, read_through
 from stabbench.samples.archive import read_archive
 from stabbench.samples.baselines import read_baseline
 from stabbench.samples.collection import Collection, Plan, RunWithTraces, collect
-from stabbench.samples.traces import Traces, thin
+from stabbench.samples.traces import NO_TRACES, Traces, thin
 
 
 def load(*sources: str | Path | Store, traces: bool = False, planned_seeds: Sequence[int] = ()) -> Collection:
@@ -28,7 +28,8 @@ def load(*sources: str | Path | Store, traces: bool = False, planned_seeds: Sequ
         RecordError: when an archive or a baseline is damaged, or two sources differ in what a run computed.
             A store's records that cannot be read are told in ``problems``, and their groups are incomplete.
     """
-    return collect([_read(source, traces) for source in sources], planned_seeds)
+    with collecting_later():
+        return collect([_read(source, traces) for source in sources], planned_seeds)
 
 
 def _read(source: str | Path | Store, traces: bool) -> Collection:
@@ -58,7 +59,7 @@ def read_store(store: Store, traces: bool = True) -> Collection:
     records, unreadable = store.read_all()
     notes = {key: note.kind for key in store.errors() if (note := store.error(key)) and key not in records}
     thinned = _read_traces(store, records) if traces else {}
-    runs = tuple(RunWithTraces(record, thinned.get(key, Traces())) for key, record in records.items())
+    runs = tuple(RunWithTraces(record, thinned.get(key, NO_TRACES)) for key, record in records.items())
     return Collection(
         runs,
         {group: Plan(seeds=seeds, stopped=True) for group, seeds in store.stopped().items()},
@@ -72,5 +73,5 @@ def _read_traces(store: Store, records: dict[str, RunRecord]) -> dict[str, Trace
     def read(key: str) -> Traces:
         return thin(store.arrays(records[key]))
 
-    folders = [store.folder(key) for key, record in records.items() if record.arrays is not None]
-    return read_through(store.root / "traces.json", Traces, folders, read)[0]
+    keys = [key for key, record in records.items() if record.arrays is not None]
+    return read_through(store.root / "traces.json", Traces, keys, read)[0]

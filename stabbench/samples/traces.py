@@ -43,6 +43,10 @@ class Traces(Frozen):
         return self
 
 
+NO_TRACES = Traces()
+"""What is known of a run without arrays, or of one whose arrays were not asked for."""
+
+
 def thin(arrays: Arrays) -> Traces:
     """Return a run's traces at about thirty points.
 

@@ -112,7 +112,7 @@ def test_a_tampered_record_makes_its_group_incomplete(tmp_path: Path) -> None:
     place = store.folder(run("ours", "mini-rte", 1)[0].key) / "record.json"
     place.write_text(place.read_text().replace('"mini-bert"', '"mini-tree"'))
     (row,) = build(load(store)).rows
-    assert (row.state, row.errored, row.verdict) == (State.INCOMPLETE, 1, None)
+    assert (row.state, row.errored, row.verdict) == (State.INCOMPLETE, 1, "INCOMPLETE")
 
 
 def test_a_bad_record_of_an_unknown_group_stops_the_leaderboard(tmp_path: Path) -> None:
