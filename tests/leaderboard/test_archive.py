@@ -11,7 +11,8 @@ from stabbench.errors import RecordError
 from stabbench.leaderboard.board import build
 from stabbench.leaderboard.table import State
 from stabbench.runs import ErrorNote, Store
-from stabbench.samples.archive import read_archive, write_archive
+from stabbench.samples.archive import SUFFIX, read_archive, write_archive
+from stabbench.samples.baselines import baseline_names, read_baseline
 from stabbench.samples.collection import Collection, Plan, RunWithTraces, collect
 from stabbench.samples.reader import load, read_store
 from stabbench.samples.stability import Incomplete
@@ -149,3 +150,11 @@ def test_copies_that_differ_in_times_only_are_one_run_in_any_order() -> None:
     other = collect([Collection((later,)), Collection((first,))])
     assert one == other
     assert len(one.runs) == 1
+
+
+def test_no_archive_is_called_like_a_baseline() -> None:
+    folder = Path(__file__).parents[2] / "baselines"
+    archives = {path.name.removesuffix(SUFFIX) for path in folder.glob("*.gz")}
+    assert {"mini", "mini-grid", "mini-grid-seed1"} == archives
+    assert all(read_archive(folder / f"{name}{SUFFIX}").runs for name in archives)
+    assert all(read_baseline(folder / f"{name}.jsonl").runs for name in baseline_names(folder))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,7 +28,7 @@ def store(tmp_path: Path) -> Store:
 
 
 @pytest.fixture
-def read(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the keys of the records that are read from their own files, as they are."""
     monkeypatch.setattr("stabbench.runs.index.FRESH_NS", -(10**12))  # do not wait until a file is old
     found: list[str] = []
@@ -40,7 +39,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         return original(self, key)
 
     monkeypatch.setattr(Store, "read", counted)
-    yield found
+    return found
 
 
 def test_load_reads_each_record_once_and_the_next_load_none(store: Store, read: list[str]) -> None:
@@ -133,9 +132,7 @@ def test_readers_and_a_writer_at_once_see_whole_records(tmp_path: Path) -> None:
         "    store.write(*run('ours', 'mini-rte', seed)); assert not store.read_all()[1]\n"
     )
     root = str(Path(__file__).parents[2])
-    writers = [
-        subprocess.Popen([sys.executable, "-c", program, str(tmp_path), root, str(first)])
-        for first in (0, 15)
-    ]
+    command = [sys.executable, "-c", program, str(tmp_path), root]
+    writers = [subprocess.Popen([*command, first]) for first in ("0", "15")]
     assert [writer.wait() for writer in writers] == [0, 0]
     assert {record.seed for record in load(Store(tmp_path)).records} == set(range(30))
