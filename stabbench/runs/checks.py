@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
+from stabbench.runs.record import RunRecord, Score
 from stabbench.spec import FORMAT_VERSION
-
-if TYPE_CHECKING:
-    from stabbench.runs.record import RunRecord, Score
 
 Counts = tuple[tuple[int, ...], ...]
 

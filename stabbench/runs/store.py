@@ -28,7 +28,8 @@ from stabbench.foreign import Malformed, read_file, read_json, read_npz
 from stabbench.runs.files import sync, write_atomic, write_synced
 from stabbench.runs.index import read_through
 from stabbench.runs.leases import Lease
-from stabbench.runs.record import Arrays, RunRecord, check_arrays, pack_arrays, read_record, write_record
+from stabbench.runs.record import Arrays, RunRecord
+from stabbench.runs.written import check_arrays, pack_arrays, read_record, write_record
 from stabbench.spec import Frozen
 
 SEEDS = TypeAdapter(tuple[int, ...])

@@ -15,7 +15,7 @@ from typing import Any
 from stabbench.errors import RecordError
 from stabbench.foreign import read_json, read_lines
 from stabbench.runs.files import write_atomic
-from stabbench.runs.record import read_record
+from stabbench.runs.written import read_record
 from stabbench.samples.collection import Collection, Plan, RunWithTraces
 from stabbench.samples.traces import Traces
 from stabbench.spec import canonical_json, digest

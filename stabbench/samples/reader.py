@@ -54,7 +54,7 @@ def read_store(store: Store, traces: bool = True) -> Collection:
         StoreError: when there is no store.
         RecordError: when the note of an early stop cannot be read.
     """
-    if not (store.root / "runs").is_dir():
+    if not any((store.root / name).is_dir() for name in ("runs", "errors")):
         raise StoreError(f"{store.root} is no store.", "give a folder that has a folder `runs`.")
     records, unreadable = store.read_all()
     notes = {key: note.kind for key in store.errors() if (note := store.error(key)) and key not in records}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from stabbench import metrics
 from stabbench.errors import RecordError
 from stabbench.runs import Store
-from stabbench.runs.record import read_record, write_record
+from stabbench.runs.written import read_record, write_record
 from stabbench.samples.archive import read_archive
 from stabbench.samples.baselines import read_baseline
 from stabbench.spec import canonical_json, digest

@@ -21,7 +21,7 @@ from stabbench.cli import main
 from stabbench.errors import DataError, RecordError
 from stabbench.foreign import Malformed, read_file, read_json, read_lines, read_npz
 from stabbench.runs import RunRecord, Store
-from stabbench.runs.record import read_record, write_record
+from stabbench.runs.written import read_record, write_record
 from stabbench.samples.archive import read_archive, write_archive
 from stabbench.samples.baselines import read_baseline, write_baseline
 from stabbench.samples.collection import Collection
