@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LARGEST = 256 * 2**20
-"""Most bytes of a file, of a line of a text file, or of unpacked arrays."""
+"""Most bytes of a file, or of unpacked arrays."""
+
+LARGEST_TEXT = 8 * LARGEST
+"""Most bytes of an unpacked text file: an archive of two hundred thousand runs."""
 
 DEEPEST = 50
 """Most lists and objects within each other; ours have about ten."""
@@ -56,15 +59,18 @@ def read_lines(place: Path) -> Iterator[str]:
     """Yield the lines of a UTF-8 text file, plain or gzipped (its bytes tell, whatever its name is).
 
     Raises:
-        Malformed: as for ``read_file``, or when the file is truncated, not text, or a line is too long.
+        Malformed: as for ``read_file``, or when the file is truncated, not text, or would be larger than
+            ``LARGEST_TEXT``.
     """
     data = read_file(place)
     stream = io.BytesIO(data)
     file = gzip.GzipFile(fileobj=stream) if data.startswith(GZIP) else stream
+    room = LARGEST_TEXT
     try:
-        while line := file.readline(LARGEST + 1):
-            if len(line) > LARGEST:
-                raise Malformed(f"a line is longer than {LARGEST} bytes")
+        while line := file.readline(room + 1):
+            room -= len(line)
+            if room < 0:
+                raise Malformed(f"more than {LARGEST_TEXT} bytes of text")
             yield line.decode().removesuffix("\n")
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise Malformed(str(error)) from error
