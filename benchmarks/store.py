@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from stabbench import tasks
-from stabbench.metrics import constant_value, score
+from stabbench.metrics import confusion, for_classifiers
 from stabbench.planning import PlanOptions, plan_group
 from stabbench.runs import Evaluation, RunRecord, Score, Store
 from stabbench.suite import Suite
@@ -72,15 +72,13 @@ def write(store: Store, spec, labels: np.ndarray, rng: np.random.Generator) -> N
     logits = rng.normal(size=(len(labels), 2)).astype(np.float32)
     predictions = np.where(rng.random(len(labels)) < 0.85, labels, 1 - labels)
     logits[np.arange(len(labels)), predictions] += 4
-    counts = tuple(
-        tuple(int(((labels == true) & (predictions == guess)).sum()) for guess in (0, 1)) for true in (0, 1)
-    )
-    value = score(work.task.metric, labels, predictions, 2)
+    metric, counts = for_classifiers(work.task.metric), confusion(labels, predictions, 2)
+    value = metric.value(counts)
     last = Score(value=value, step=total, confusion=counts)
     steps = np.linspace(total / epochs, total, epochs).astype(int)
     record = RunRecord.of(
         spec,
-        constant=constant_value(work.task.metric, labels, 2),
+        constant=metric.constant(np.bincount(labels).tolist()),
         dev_counts=tuple(int(count) for count in np.bincount(labels, minlength=2)),
         status="completed",
         last=last,

@@ -11,6 +11,7 @@ from stabbench.errors import StabbenchError
 from stabbench.registry import suggest
 
 COMMANDS = {
+    "init": ("stabbench.commands.init", "write a starter project: suite, settings, CI workflow, README"),
     "ls": ("stabbench.commands.ls", "list strategies, tasks, models and suites"),
     "plan": ("stabbench.commands.plan", "say what a suite would run, and how long it would take"),
     "exec": ("stabbench.commands.exec_", "compute one run from its request file, for any scheduler"),

@@ -85,16 +85,26 @@ def read_json(text: str | bytes, number: Callable[[str], Any] | None = None) -> 
 
     Raises:
         Malformed: when it is not JSON, is nested deeper than ``DEEPEST``, or has NaN, infinity, or half of
-            a surrogate pair.
+            a surrogate pair, or an object has a name twice.
     """
     try:
-        data = json.loads(text, parse_float=number or _finite, parse_constant=_finite)
+        data = json.loads(
+            text, parse_float=number or _finite, parse_constant=_finite, object_pairs_hook=_once_each
+        )
         _check_depth(data)
         if "\\ud" in (text if isinstance(text, str) else text.decode()).lower():
             json.dumps(data, ensure_ascii=False, default=str).encode()
     except (ValueError, RecursionError) as error:
-        raise Malformed(f"no JSON that we read: {error}") from error
+        raise Malformed(str(error)) from error
     return data
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise Malformed(f"{next(name for name in names if names.count(name) > 1)!r} comes twice")
+    return found
 
 
 def _finite(text: str) -> float:

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from stabbench import models, tasks
+from stabbench import metrics, models, tasks
 from stabbench.errors import StabbenchError, UnknownNameError
 from stabbench.registry import suggest
 from stabbench.requests import Group, Request
@@ -79,6 +79,7 @@ def _request(
     suite: Suite, task_name: str, model_name: str, strategy_text: str, options: PlanOptions
 ) -> Request:
     task = tasks.get(task_name)
+    metric = metrics.for_classifiers(task.metric)
     data = _load(task, options.data_dir, suite.train_size, suite.stratified, suite.sample_seed)
     model = models.resolve(model_name)
     strategy, reference = parse_strategy(strategy_text)
@@ -88,7 +89,7 @@ def _request(
             f"{strategy_text} cannot be used with {model_name}: {reason}", "choose another model or strategy."
         )
     recipe = override(resolve_recipe(strategy, model.recipe), options.overrides)
-    models.check_length(model, recipe)
+    models.check_recipe(model, recipe)
     n_train = len(data.train.labels)
     if options.max_steps is not None and recipe.total_updates(n_train) > options.max_steps:
         recipe = recipe.change(steps=options.max_steps)
@@ -101,7 +102,8 @@ def _request(
     work = FineTuning(
         task=TaskSpec(
             name=task.name,
-            metric=task.metric,
+            metric=metric.name,
+            better=metric.better,
             n_train=n_train,
             n_dev=len(data.dev.labels),
             n_labels=len(data.label_names),

@@ -27,6 +27,9 @@ TRAINER_VERSION = 1
 
 Precision = Literal["fp32", "tf32", "bf16"]
 
+Direction = Literal["higher", "lower"]
+"""Which scores of a metric are better."""
+
 
 def canonical_json(data: Any) -> str:
     """Return the one JSON text of ``data``: sorted keys, no white space, no NaN or infinity."""
@@ -187,7 +190,11 @@ def stream_seed(seed: int, stream: str) -> int:
 
 
 class TaskSpec(Stored):
-    """The data of a run: which task, which rows, and the fingerprint of exactly these rows."""
+    """The data of a run: which task, which rows, and the fingerprint of exactly these rows.
+
+    Attributes:
+        better: the direction of the metric.
+    """
 
     always: ClassVar[frozenset[str]] = frozenset({"train_size", "stratified", "sample_seed"})
 
@@ -200,6 +207,7 @@ class TaskSpec(Stored):
     stratified: bool = False
     sample_seed: int = Field(default=0, ge=0)
     fingerprint: str
+    better: Direction = "higher"
 
 
 class ModelSpec(Stored):
@@ -225,14 +233,19 @@ class StrategySpec(Stored):
     source: str
 
 
-class Names(Frozen):
-    """What every run has, whatever it does: what it is called, and what is scored on how many rows."""
+class Names(Stored):
+    """What every run has, whatever it does: what it is called, and what is scored on how many rows.
+
+    Attributes:
+        better: the direction of the metric.
+    """
 
     task: str
     model: str
     strategy: str
     metric: str
     n_dev: int
+    better: Direction = "higher"
 
 
 class FineTuning(Stored):
@@ -261,6 +274,7 @@ class FineTuning(Stored):
             model=self.model.name,
             strategy=self.strategy.label,
             metric=self.task.metric,
+            better=self.task.better,
             n_dev=self.task.n_dev,
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from stabbench.errors import StabbenchError
@@ -98,14 +99,31 @@ class Suite:
 
 
 def find_suites(place: Path) -> list[tuple[Path, Suite]]:
-    """Return the suites below a folder (or in one file) with the files that they stand in.
+    """Return suites with the files that they stand in.
+
+    Args:
+        place: a folder, a file, or the name of an installed package (``stabbench.suites.rte``), as after
+            pytest's ``--pyargs``.
 
     Raises:
-        StabbenchError: when a file cannot be imported.
+        StabbenchError: when there is no such place, or a file cannot be imported.
     """
+    if not place.exists():
+        place = _folder_of_package(str(place)) or place
     files = sorted(place.rglob("test_*.py")) if place.is_dir() else [place]
     found = []
     for file in files:
         module = import_file(file)
         found += [(file, thing) for thing in vars(module).values() if isinstance(thing, Suite)]
     return found
+
+
+def _folder_of_package(name: str) -> Path | None:
+    if not all(part.isidentifier() for part in name.split(".")):
+        return None
+    try:
+        spec = find_spec(name)
+    except ModuleNotFoundError:  # of a package above it
+        return None
+    folders = spec.submodule_search_locations if spec is not None else None
+    return Path(folders[0]) if folders else None

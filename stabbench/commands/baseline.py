@@ -123,12 +123,12 @@ def _table(groups: list[Stability]) -> str:
             group.model,
             group.finished,
             f"{group.failed}/{group.finished}",
-            f"{100 * group.mean:.1f}",
-            f"{100 * group.std:.1f}",
-            f"{100 * group.max:.1f}",
+            group.metric.text(group.mean),
+            group.metric.text(group.std),
+            group.metric.text(group.best),
             group.runs[0].group[:12],
         ]
         for group in groups
     ]
-    headers = ["strategy", "task", "model", "n", "failed", "mean", "std", "max", "group"]
+    headers = ["strategy", "task", "model", "n", "failed", "mean", "std", "best", "group"]
     return tabulate(rows, headers=headers, disable_numparse=True)

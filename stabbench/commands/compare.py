@@ -58,7 +58,7 @@ def compare(a: Stability, b: Stability) -> str:
     """
     check_comparable(a.runs, b.runs)
     one, two = ("A", "B") if a.strategy == b.strategy else (f"A {a.strategy}", f"B {b.strategy}")
-    headers = ["", "n", "failed", "mean", "std", "std of successes", "max"]
+    headers = ["", "n", "failed", "mean", "std", "std of successes", "best"]
     table = tabulate([_row(one, a), _row(two, b)], headers=headers, disable_numparse=True)
     a, b = replace(a, strategy=one), replace(b, strategy=two)
     steadier, regression = b.steadier_than(a), b.no_regression(a)
@@ -67,7 +67,7 @@ def compare(a: Stability, b: Stability) -> str:
         f"{a.task}, {a.model}",
         table,
         "",
-        strips({one: a.scores, two: b.scores}, a.runs[0].constant),
+        strips({one: a.scores, two: b.scores}, a.runs[0].constant, a.metric),
         "",
         f"B steadier than A?      {steadier.summary}{_p_value(steadier.evidence.p_value)}",
         *_levene(steadier.evidence),
@@ -100,8 +100,8 @@ def _short(value: object) -> str:
 
 
 def _row(name: str, group: Stability) -> list[str]:
-    scores = (group.mean, group.std, group.std_of_successes, group.max)
-    cells = ["-" if math.isnan(score) else f"{100 * score:.2f}" for score in scores]
+    scores = (group.mean, group.std, group.std_of_successes, group.best)
+    cells = ["-" if math.isnan(score) else group.metric.text(score, 2) for score in scores]
     return [name, str(group.finished), f"{group.failed}/{group.finished}", *cells]
 
 

@@ -12,12 +12,17 @@ from stabbench.samples.imports import import_scores
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("file", type=Path, nargs="+", help="CSV or JSON, a row a run; see docs/baselines.md")
+    parser.add_argument(
+        "--better",
+        choices=("higher", "lower"),
+        help="which scores are better; needed for a metric that stabbench does not know",
+    )
     parser.add_argument("--store", type=Path, default=Path(".stabbench"), help="default: .stabbench")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Import the files."""
     for path in arguments.file:
-        new = import_scores(path, Store(arguments.store))
+        new = import_scores(path, Store(arguments.store), arguments.better)
         print(f"{path}: {new} new runs in {arguments.store}")
     return 0

@@ -60,7 +60,7 @@ def read_sources(arguments: argparse.Namespace, planned_seeds: Sequence[int] = (
     if not found.runs:
         raise StabbenchError(
             f"there is no run in {', '.join(map(str, sources))}.",
-            "train some with pytest, e.g. `pytest suites/mini -n 2 --strategy ours`.",
+            "train some with pytest, e.g. `pytest --pyargs stabbench.suites.mini -n 2`.",
         )
     return found
 

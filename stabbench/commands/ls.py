@@ -9,6 +9,7 @@ from pathlib import Path
 from stabbench import models, tasks
 from stabbench.strategies import REGISTRY as STRATEGIES
 from stabbench.strategies.catalog import parameters_of, support_of
+from stabbench.suite import Suite, find_suites
 
 KINDS = ("strategies", "tasks", "models", "suites")
 
@@ -64,8 +65,16 @@ def _models(verbose: bool) -> Iterator[str]:
 
 
 def _suites(verbose: bool) -> Iterator[str]:
-    from stabbench.suite import find_suites
+    """Yield the command that runs each suite: those of the working directory, then those of the package."""
+    own = Path("suites")
+    package = Path(__file__).parents[1] / "suites"
+    for file, suite in find_suites(own) if own.is_dir() else []:
+        yield _suite_line(f"pytest {file.parent}", suite)
+    if own.resolve() != package.resolve():  # not in a clone, whose `suites` they are
+        for file, suite in find_suites(package):
+            name = ".".join(("stabbench.suites", *file.parent.relative_to(package).parts))
+            yield _suite_line(f"pytest --pyargs {name}", suite)
 
-    for path, suite in find_suites(Path("suites")):
-        models_text = ", ".join(suite.models)
-        yield f"{path.parent!s:<20}{', '.join(suite.tasks)} on {models_text}, seeds {suite.seeds}"
+
+def _suite_line(command: str, suite: Suite) -> str:
+    return f"{command:<42}{', '.join(suite.tasks)} on {', '.join(suite.models)}, seeds {suite.seeds}"

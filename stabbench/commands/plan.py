@@ -17,7 +17,7 @@ from stabbench.text import DAY, duration
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments; those of the session under its names too, so its line can be reused."""
-    parser.add_argument("suite", type=Path, help="a suite's folder or file, e.g. suites/rte")
+    parser.add_argument("suite", type=Path, help="a suite's folder, file or package (stabbench.suites.rte)")
     parser.add_argument("--strategy", action="append", help="strategy; repeatable; default: ours")
     parser.add_argument(
         "--model", "--stab-model", action="append", help="model; repeatable; default: the suite's"
@@ -85,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
         if total > DAY:
             print(
                 "WARNING: this machine would need days. Use a GPU, share the seeds between machines "
-                "(--stab-shard), take a smaller model (--stab-model), or start with suites/mini."
+                "(--stab-shard), take a smaller model (--stab-model), or start with stabbench.suites.mini."
             )
     return 0
 

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from stabbench.metrics import Metric
+
 BLOCKS = " ▁▂▃▄▅▆▇█"
 WIDTH = 56
 
 
-def strips(samples: Mapping[str, Sequence[float]], constant: float, width: int = WIDTH) -> str:
+def strips(
+    samples: Mapping[str, Sequence[float]], constant: float, metric: Metric, width: int = WIDTH
+) -> str:
     """Return a histogram line for each sample on one common axis, and the axis.
 
     Args:
-        samples: name -> scores (0 to 1), at least one score in all.
-        constant: the score of the best constant classifier, marked on the axis.
+        samples: name -> scores, at least one score in all.
+        constant: the score of the best constant predictor, marked on the axis.
+        metric: what the scores are.
         width: columns of the axis.
 
     Returns:
@@ -38,6 +43,7 @@ def strips(samples: Mapping[str, Sequence[float]], constant: float, width: int =
     axis = ["-"] * width
     axis[column(constant)] = "^"
     lines.append(f"{'':<{margin}}  {''.join(axis)}")
-    ends = f"{100 * low:.1f}{100 * high:>{width - len(f'{100 * low:.1f}')}.1f}"
-    lines.append(f"{'':<{margin}}  {ends}   (^ constant classifier, {100 * constant:.1f})")
+    left = metric.text(low)
+    ends = f"{left}{metric.text(high):>{width - len(left)}}"
+    lines.append(f"{'':<{margin}}  {ends}   (^ constant classifier, {metric.text(constant)})")
     return "\n".join(lines)

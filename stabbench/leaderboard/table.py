@@ -157,12 +157,14 @@ def row_of(group: RunGroup) -> Row:
         std_low=_finite(float(bounds.bonett_lower)) if bounds else None,
         std_high=_finite(float(bounds.bonett_upper)) if bounds else None,
         std_successes=_finite(group.stability.std_of_successes) if shown else None,
-        max=group.stability.max if shown else None,
+        max=group.stability.best if shown else None,
         expected_max=tuple(
-            group.stability.expected_max(k) if shown and k <= sample.n else None for k in TRIES
+            group.stability.expected_best(k) if shown and k <= sample.n else None for k in TRIES
         ),
         expected_max_dodge=tuple(
-            statistics.expected_max_dodge(sample.scores, k)[0] if shown and k <= sample.n else None
+            sample.measured(statistics.expected_max_dodge(sample.scores, k)[0])
+            if shown and k <= sample.n
+            else None
             for k in TRIES
         ),
         per_point=statistics.per_point_stability(np.array(predictions) == labels) if complete else None,

@@ -88,14 +88,27 @@ def resolve(name: str) -> ResolvedModel:
     return ResolvedModel(shown, location, revision, config, recipe)
 
 
-def check_length(model: ResolvedModel, recipe: Recipe) -> None:
-    """Raise a ``StabbenchError`` when a recipe's sequences are longer than the model can see."""
+def check_recipe(model: ResolvedModel, recipe: Recipe) -> None:
+    """Refuse a recipe that the model cannot follow.
+
+    Raises:
+        StabbenchError: when its sequences are longer than the model can see, or it sets a dropout rate that
+            the model does not have or that is not known here, and would change nothing but the run's key.
+    """
     longest = longest_input(model.config)
     if longest is not None and recipe.max_length > longest:
         raise StabbenchError(
             f"max_length={recipe.max_length} is more than the {longest} tokens that {model.name} can see.",
             f"set max_length to {longest} or less.",
         )
+    keys = dropout_keys(model.config)
+    for name in ("hidden_dropout", "attention_dropout", "classifier_dropout"):
+        if getattr(recipe, name) is not None and name not in keys:
+            raise StabbenchError(
+                f"{name}={getattr(recipe, name)} would change nothing: what {model.config['model_type']} "
+                f"models like {model.name} call it is not known here.",
+                f"leave {name} as the checkpoint has it.",
+            )
 
 
 def _folder(folder: Path) -> tuple[dict[str, Any], str]:

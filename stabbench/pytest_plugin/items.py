@@ -55,6 +55,8 @@ def run_item(item: RunItem) -> None:
         "task": item.ref.task,
         "model": request.work.model.name,
         "group": request.spec.group,
+        "metric": request.spec.work.names.metric,
+        "better": request.spec.work.names.better,
         "seed": item.seed,
         "computed": not was_there,
         "problem": session.problems.get(key),

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from tabulate import tabulate
 
+from stabbench import metrics
 from stabbench.pytest_plugin.github import append_summary
 from stabbench.pytest_plugin.options import Settings
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from stabbench.samples.stability import Stability
 
 PASS = "PASS"
-HEADERS = ("strategy", "task", "model", "n", "failed", "mean", "std", "max", "verdict")
+HEADERS = ("strategy", "task", "model", "n", "failed", "mean", "std", "best", "verdict")
 
 
 def gate_properties(stability: Stability) -> list[tuple[str, object]]:
@@ -29,12 +30,14 @@ def gate_properties(stability: Stability) -> list[tuple[str, object]]:
         "task": stability.task,
         "model": stability.model,
         "group": next(iter(stability.records.values())).group,
+        "metric": stability.metric.name,
+        "better": stability.metric.better,
         "planned": seen.planned,
         "finished": seen.finished,
         "failed": seen.failed,
         "mean": seen.mean if seen.complete else None,  # those of a stopped grid are biased
         "std": seen.std if seen.complete and seen.planned > 1 else None,
-        "max": seen.max if seen.complete else None,
+        "best": seen.best if seen.complete else None,
         "stopped_early": seen.stopped_early,
         "verdicts": [[str(v.outcome), v.summary] for v in stability.verdicts],
     }
@@ -139,13 +142,14 @@ class Summary:
             outcomes = [Outcome(outcome) for outcome, _ in self.verdicts[group]]
             verdict = str(overall(outcomes)) if outcomes else "no gate"
             counts = (gate["finished"], gate["planned"], gate["failed"])
-            scores = (gate["mean"], gate["std"], gate["max"])
+            scores = (gate["mean"], gate["std"], gate["best"])
             return _cells(gate, counts, scores, verdict)
         runs = list(self.runs[group].values())
         found = [run["score"] for run in runs if "score" in run]
         failed = sum(run.get("failed", False) for run in runs)
         std = float(np.std(found, ddof=1)) if len(found) > 1 else None
-        scores = (float(np.mean(found)), std, max(found)) if found else (None, None, None)
+        metric = metrics.named(runs[0]["metric"], runs[0]["better"])
+        scores = (float(np.mean(found)), std, metric.best(found)) if found else (None, None, None)
         verdict = "no gate" if len(found) == len(runs) else "ERROR"
         return _cells(runs[0], (len(found), len(runs), failed), scores, verdict)
 
@@ -160,5 +164,6 @@ def _cells(
     n = str(planned) if finished == planned else f"{finished} of {planned}"
     if names.get("stopped_early"):
         n += ", stopped early"
-    shown = ["-" if score is None else f"{100 * score:.1f}" for score in scores]
+    metric = metrics.named(names["metric"], names["better"])
+    shown = ["-" if score is None else metric.text(score) for score in scores]
     return [names["strategy"], names["task"], names["model"], n, f"{failed}/{finished}", *shown, verdict]

@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from stabbench import metrics
+from stabbench.metrics import Counts, LabelMetric, LossMetric, Metric
 from stabbench.runs.record import RunRecord, Score
 from stabbench.spec import FORMAT_VERSION
-
-Counts = tuple[tuple[int, ...], ...]
 
 TOLERANCE = 1e-9
 """Largest difference of a stored score and the one that its counts give."""
@@ -29,11 +29,11 @@ def check_record(record: RunRecord) -> None:
 
 
 def _contradictions(record: RunRecord) -> Iterator[str]:
-    spec, counts = record.spec, record.dev_counts
+    spec, counts, metric = record.spec, record.dev_counts, metrics.named(record.metric, record.better)
     if spec is not None:
         if spec.format != FORMAT_VERSION:
             yield f"a specification of format {spec.format}, not {FORMAT_VERSION}"
-        expected = {**spec.work.names.model_dump(), "seed": spec.seed, "replicate": spec.replicate}
+        expected = {**dict(spec.work.names), "seed": spec.seed, "replicate": spec.replicate}
         for name, value in expected.items():
             if (own := getattr(record, name)) != value:
                 yield f"{name} is {own!r}, where the specification says {value!r}"
@@ -42,13 +42,13 @@ def _contradictions(record: RunRecord) -> Iterator[str]:
             continue
         yield from (f"{kind}: {wrong}" for wrong in _impossible(record, matrix))
         counts = counts or tuple(map(sum, matrix))
-        value = _value(record.metric, matrix)
+        value = _value(metric, matrix)
         if value is not None and not _equal(value, score.value):
             yield f"{kind}: {record.metric} is {score.value}, where its counts give {value}"
     if counts is not None:
         if min(counts) < 0 or sum(counts) != record.n_dev:
             yield f"the labels' counts {list(counts)} are not those of {record.n_dev} rows"
-        constant = _constant(record.metric, counts)
+        constant = _constant(metric, counts)
         if constant is not None and not _equal(constant, record.constant):
             yield f"constant is {record.constant}, where the labels' counts give {constant}"
     if record.status == "diverged" and not _equal(record.last.value, record.constant):
@@ -76,28 +76,11 @@ def _equal(one: float, other: float) -> bool:
     return math.isclose(one, other, rel_tol=0.0, abs_tol=TOLERANCE)
 
 
-def _value(metric: str, counts: Counts) -> float | None:
-    """Return a metric of counts [true label][predicted label]; ``None`` when it is no function of them."""
-    predicted = [sum(column) for column in zip(*counts, strict=True)]
-    true, right = [sum(row) for row in counts], [row[i] for i, row in enumerate(counts)]
-    n = sum(true)
-    if metric == "accuracy":
-        return sum(right) / n
-    if metric == "f1":
-        parts = [2 * r / (t + p) if t + p else 0.0 for r, t, p in zip(right, true, predicted, strict=True)]
-        return parts[1] if len(parts) == 2 else math.fsum(parts) / len(parts)
-    if metric == "matthews":
-        spread = (n * n - sum(t * t for t in true)) * (n * n - sum(p * p for p in predicted))
-        together = sum(right) * n - sum(t * p for t, p in zip(true, predicted, strict=True))
-        return together / math.sqrt(spread) if spread else 0.0
-    return None
+def _value(metric: Metric, counts: Counts) -> float | None:
+    """Return a metric of counts; ``None`` when it is no function of them."""
+    return metric.value(counts) if isinstance(metric, LabelMetric) else None
 
 
-def _constant(metric: str, rows: Sequence[int]) -> float | None:
-    """Return the best value of a classifier with one constant answer; ``None`` as for ``_value``."""
-    labels = range(len(rows))
-    values = [
-        _value(metric, tuple(tuple(n * (label == answer) for label in labels) for n in rows))
-        for answer in labels
-    ]
-    return max((value for value in values if value is not None), default=None)
+def _constant(metric: Metric, rows: Sequence[int]) -> float | None:
+    """Return the constant predictor's score on such rows by label; ``None`` when they do not say it."""
+    return metric.constant(rows) if isinstance(metric, LabelMetric | LossMetric) else None

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from stabbench.spec import FineTuning, Frozen, RunSpec
+from stabbench.spec import Direction, FineTuning, Frozen, RunSpec
 
 RECORD_FORMAT = 2
 """Layout of records: what an older stabbench must not read. 1 is that of 0.1.0; ``docs/formats.md`` tells."""
@@ -68,7 +68,8 @@ class RunRecord(Frozen):
         group: runs with the same group differ in their seeds only.
         spec: the specification; ``None`` for an imported run.
         metric: name of the task's metric.
-        constant: the best value that a constant classifier reaches on the same dev labels.
+        better: its direction.
+        constant: the best value that a constant predictor reaches on the same dev rows.
         n_dev: rows of the dev set.
         dev_counts: rows of the dev set by true label, if known.
         status: ``completed``, or ``diverged`` when the loss became NaN or infinite: a failed run,
@@ -97,6 +98,7 @@ class RunRecord(Frozen):
     replicate: int = Field(default=0, ge=0)
     spec: RunSpec | None
     metric: str
+    better: Direction = "higher"
     constant: float
     n_dev: int = Field(ge=1)
     dev_counts: tuple[int, ...] | None = None

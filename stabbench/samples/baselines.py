@@ -24,7 +24,7 @@ from stabbench.runs.checks import check_record
 from stabbench.runs.files import write_atomic
 from stabbench.samples.collection import Collection
 from stabbench.samples.stability import Stability
-from stabbench.spec import Frozen, RunSpec, Seeds, canonical_json
+from stabbench.spec import Direction, Frozen, RunSpec, Seeds, canonical_json
 
 FORMAT = 2
 """Layout of baselines; ``docs/formats.md`` tells."""
@@ -54,6 +54,7 @@ class GroupLine(Frozen):
     strategy: str
     spec: RunSpec | None
     metric: str
+    better: Direction = "higher"
     constant: float
     n_dev: int
     dev_counts: tuple[int, ...] | None = None
@@ -201,6 +202,7 @@ def _lines(group: Stability) -> Iterator[dict[str, Any]]:
         strategy=first.strategy,
         spec=first.spec,
         metric=first.metric,
+        better=first.better,
         constant=first.constant,
         n_dev=first.n_dev,
         dev_counts=first.dev_counts,

@@ -49,6 +49,7 @@ def _data(record: RunRecord, other: RunRecord) -> dict[str, Any]:
     return {
         "task": record.task,
         "metric": record.metric,
+        "better": record.better,
         "n_dev": record.n_dev,
         "constant classifier": record.constant,
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from stabbench import statistics
+from stabbench import metrics, statistics
 from stabbench.runs import Checkpoint, RunRecord, Score
 
 COLLAPSED_SHARE = 0.98
@@ -21,7 +21,7 @@ def judged_score(record: RunRecord, checkpoint: Checkpoint = "last") -> Score:
 
 
 def is_failed(record: RunRecord, checkpoint: Checkpoint = "last") -> bool:
-    """Return whether a run failed: not better than the best constant classifier on the same dev labels.
+    """Return whether a run failed: not better than the best constant predictor on the same dev rows.
 
     Counts are compared as integers where they are known; an accuracy without them is turned back into a
     count; any other score is compared with half of the step to which it was rounded as slack. A run whose
@@ -30,19 +30,10 @@ def is_failed(record: RunRecord, checkpoint: Checkpoint = "last") -> bool:
     if record.status == "diverged":
         return True
     score = judged_score(record, checkpoint)
-    counts = None if score.confusion is None else np.asarray(score.confusion)
-    if record.metric == "accuracy":
-        if counts is not None:
-            return bool(statistics.failed_by_accuracy(int(counts.trace()), int(counts.sum(axis=1).max())))
-        n_majority = round(record.constant * record.n_dev)
-        return bool(statistics.failed_by_rounded_accuracy(score.value, n_majority, record.n_dev))
-    if counts is not None and len(counts) == 2:
-        (tn, fp), (fn, tp) = counts.tolist()
-        if record.metric == "f1":
-            return bool(statistics.failed_by_f1(tp, fp, fn, record.n_dev))
-        if record.metric == "matthews":
-            return bool(statistics.failed_by_matthews(tp, tn, fp, fn))
-    return bool(statistics.failed_by_score(score.value, record.constant, record.rounded_to))
+    metric = metrics.named(record.metric, record.better)
+    if score.confusion is not None and isinstance(metric, metrics.LabelMetric):
+        return metric.fails(score.confusion)
+    return metric.fails_by_score(score.value, record.constant, record.n_dev, record.rounded_to)
 
 
 def is_collapsed(record: RunRecord, checkpoint: Checkpoint = "last") -> bool | None:

@@ -83,7 +83,8 @@ def group_runs(collection: Collection) -> tuple[RunGroup, ...]:
 def task_identity(record: RunRecord) -> str:
     """Return a digest of what makes scores comparable: the rows, the metric, the training size."""
     task = record.fine_tuning.task.model_dump(mode="json") if record.fine_tuning else None
-    return digest([record.task, record.metric, record.n_dev, record.constant, task])
+    lower = ["lower"] if record.better == "lower" else []  # digests of 0.1.0 know no direction
+    return digest([record.task, record.metric, *lower, record.n_dev, record.constant, task])
 
 
 def model_identity(record: RunRecord) -> str:

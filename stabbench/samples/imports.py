@@ -5,13 +5,14 @@ One row a run. The columns:
 | column | |
 |---|---|
 | task, model, strategy | names |
-| metric | ``accuracy``, ``f1``, ``matthews``, or another name |
+| metric | a metric's name or alias (``accuracy``, ``mcc``, ``eval_loss``), or another name |
+| better | ``higher`` or ``lower``: which scores are better; needed for a metric that nobody registered |
 | n_dev | rows of the dev set |
 | seed | whole number; one row per task, model, strategy and seed |
 | score | as a fraction (0.5271, not 52.71); may be empty where n_correct is given or the run diverged |
 | n_correct | optional, accuracy only: rows that were right |
 | n_majority | rows of the most frequent dev label; needed for accuracy unless ``constant`` is given |
-| constant | score of the best constant classifier on the same dev rows; needed for f1 and other metrics |
+| constant | score of the best constant predictor on the same dev rows; needed for f1, losses and others |
 | status | optional: ``completed`` (default) or ``diverged`` |
 
 A JSON file is a list of objects with these names. Recipe, logits and traces are absent, so gates that need
@@ -24,111 +25,35 @@ import csv
 import datetime
 import hashlib
 import io
-import math
 from collections.abc import Iterator, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import ValidationError
 
-from stabbench.errors import DataError
+from stabbench.errors import DataError, UnknownNameError
 from stabbench.foreign import Malformed, read_file, read_json
 from stabbench.registry import suggest
 from stabbench.runs import RunRecord, Score, Store
-from stabbench.spec import digest
-
-COARSEST = 0.01
-"""No score is taken to be rounded more than this: "0.7" among others is 0.7000 without its zeros."""
-
-RANGES = {"accuracy": (0.0, 1.0), "f1": (0.0, 1.0), "matthews": (-1.0, 1.0)}
+from stabbench.samples.rows import COARSEST, Row
+from stabbench.spec import Direction, digest
 
 
-class Row(BaseModel):
-    """One imported run."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
-
-    task: str = Field(min_length=1)
-    model: str = Field(min_length=1)
-    strategy: str = Field(min_length=1)
-    metric: str = Field(min_length=1)
-    n_dev: int = Field(ge=1)
-    seed: int = Field(ge=0)
-    score: Decimal | None = None
-    n_correct: int | None = Field(default=None, ge=0)
-    n_majority: int | None = Field(default=None, ge=1)
-    constant: float | None = Field(default=None, allow_inf_nan=False)
-    status: Literal["completed", "diverged"] = "completed"
-
-    @field_validator("score", mode="before")
-    @classmethod
-    def _as_written(cls, value: Any) -> Any:
-        """Keep the decimals as written: they say to what step a score was rounded."""
-        try:
-            return None if value is None else Decimal(str(value).strip())
-        except InvalidOperation as error:
-            raise ValueError("not a number") from error
-
-    @property
-    def rounded_to(self) -> float:
-        """Step to which the score was rounded, by its decimals; 0 when its count is known."""
-        if self.n_correct is not None or self.score is None:
-            return 0.0
-        exponent = self.score.as_tuple().exponent
-        return min(COARSEST, 10.0**exponent) if isinstance(exponent, int) else 0.0
-
-    def classifier(self) -> float:
-        """Return the constant classifier's score.
-
-        Raises:
-            ValueError: when the row does not say it.
-        """
-        if self.metric == "accuracy" and self.n_majority is not None:
-            if self.n_majority > self.n_dev:
-                raise ValueError(f"n_majority {self.n_majority} is more than n_dev {self.n_dev}")
-            return self.n_majority / self.n_dev
-        if self.constant is not None:
-            return self.constant
-        if self.metric == "matthews":
-            return 0.0
-        wanted = "n_majority or constant" if self.metric == "accuracy" else "constant"
-        raise ValueError(f"{wanted} is missing: without it no failed run can be told")
-
-    def value(self) -> float:
-        """Return the score.
-
-        Raises:
-            ValueError: when there is none, or it cannot be one.
-        """
-        if self.status == "diverged":
-            return self.classifier()
-        if self.n_correct is not None:
-            if self.metric != "accuracy" or self.n_correct > self.n_dev:
-                raise ValueError("n_correct goes with accuracy and is at most n_dev")
-            exact = self.n_correct / self.n_dev
-            if self.score is not None and abs(float(self.score) - exact) > 0.01:
-                raise ValueError(f"score {self.score} is not n_correct / n_dev = {exact:.4f}")
-            return exact
-        if self.score is None or not self.score.is_finite():
-            raise ValueError("there is no score; a run that diverged has status diverged")
-        low, high = RANGES.get(self.metric, (-math.inf, math.inf))
-        if not low <= self.score <= high:
-            raise ValueError(
-                f"score {self.score} is outside {low:g} to {high:g}; give fractions, not percent"
-            )
-        return float(self.score)
-
-
-def import_scores(path: Path, store: Store) -> int:
+def import_scores(path: Path, store: Store, better: Direction | None = None) -> int:
     """Write the runs of a CSV or JSON file into a store and return how many were new.
+
+    Args:
+        path: the file.
+        store: the store.
+        better: which scores are better, for metrics that nobody registered.
 
     Raises:
         DataError: when the file or a row of it is malformed (names file, row and column), or contradicts
             what was imported before; then nothing is written.
         StoreError: when the store cannot be written.
     """
-    records = read_scores(path)
+    records = read_scores(path, better)
     known = {(r.group, r.seed): r for r in store.records() if r.imported_from is not None}
     new = []
     for record in records:
@@ -147,8 +72,12 @@ def import_scores(path: Path, store: Store) -> int:
     return len(new)
 
 
-def read_scores(path: Path) -> list[RunRecord]:
+def read_scores(path: Path, better: Direction | None = None) -> list[RunRecord]:
     """Return the records of a CSV or JSON file.
+
+    Args:
+        path: the file.
+        better: which scores are better, for metrics that nobody registered.
 
     Raises:
         DataError: when the file or a row of it is malformed.
@@ -162,16 +91,19 @@ def read_scores(path: Path) -> list[RunRecord]:
     records: dict[tuple[str, int], RunRecord] = {}
     for place, fields in _rows(path, text):
         try:
-            record = _record(Row.model_validate(fields), source)
+            record = _record(Row.model_validate(fields), better, source)
         except ValidationError as error:
             found = error.errors()
             first = next((e for e in found if e["type"] == "extra_forbidden"), found[0])
             column = ".".join(map(str, first["loc"]))
             unknown = first["type"] == "extra_forbidden"
             action = suggest(column, Row.model_fields) if unknown else "mend the row."
-            raise DataError(f"{path}, {place}, column {column!r}: {first['msg']}.", action) from error
+            message = first["msg"].removeprefix("Value error, ")
+            raise DataError(f"{path}, {place}, column {column!r}: {message}.", action) from error
         except ValueError as error:
             raise DataError(f"{path}, {place}: {error}.", "mend the row.") from error
+        except UnknownNameError as error:
+            raise DataError(f"{path}, {place}: {error.cause}", error.action) from error
         if (record.group, record.seed) in records:
             raise DataError(
                 f"{path}, {place}: seed {record.seed} of {record.strategy} on {record.task} comes twice.",
@@ -203,20 +135,25 @@ def _rows(path: Path, text: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
         return
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
+        names = list(reader.fieldnames or ())
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"column {twice!r} comes twice")
         for row in reader:
             if None in row or None in row.values():
                 raise DataError(
                     f"{path}, line {reader.line_num}: not as many columns as the header.", "mend the row."
                 )
             yield f"line {reader.line_num}", {name: value for name, value in row.items() if value != ""}
-    except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num}: {error}.", "mend the row.") from error
+    except (csv.Error, ValueError) as error:
+        raise DataError(f"{path}, line {reader.line_num}: {error}.", "mend the file.") from error
 
 
-def _record(row: Row, source: str) -> RunRecord:
-    constant = row.classifier()
-    score = Score(value=row.value(), step=0)
-    group = digest(["imported", row.task, row.model, row.strategy, row.metric, row.n_dev, constant])
+def _record(row: Row, better: Direction | None, source: str) -> RunRecord:
+    metric = row.measured(better)
+    constant = row.constant_of(metric)
+    score = Score(value=row.score_of(metric), step=0)
+    lower = ["lower"] if metric.better == "lower" else []  # digests of 0.1.0 know no direction
+    group = digest(["imported", row.task, row.model, row.strategy, metric.name, *lower, row.n_dev, constant])
     diverged = row.status == "diverged"
     return RunRecord(
         key=digest([group, row.seed, score.value, row.status]),
@@ -226,7 +163,8 @@ def _record(row: Row, source: str) -> RunRecord:
         strategy=row.strategy,
         seed=row.seed,
         spec=None,
-        metric=row.metric,
+        metric=metric.name,
+        better=metric.better,
         constant=constant,
         n_dev=row.n_dev,
         status=row.status,

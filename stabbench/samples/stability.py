@@ -9,8 +9,9 @@ from typing import Literal
 
 import numpy as np
 
-from stabbench import statistics
+from stabbench import metrics, statistics
 from stabbench.errors import StabbenchError
+from stabbench.metrics import Metric
 from stabbench.runs import Checkpoint, ErrorNote, RunRecord
 from stabbench.samples.comparison import check_comparable, differences, listed
 from stabbench.samples.failed import is_collapsed, is_failed, judged_score
@@ -31,7 +32,7 @@ class Stability:
     """The sample of one task, model and strategy over seeds.
 
     No run is ever dropped silently: while one is missing or errored, every score and every gate raises
-    ``Incomplete``. A diverged run scores as the constant classifier. ``docs/statistics.md`` says what each
+    ``Incomplete``. A diverged run scores as the constant predictor. ``docs/statistics.md`` says what each
     gate promises.
 
     Attributes:
@@ -105,6 +106,12 @@ class Stability:
         return f"{self.strategy}-{self.task}-{self.model}"
 
     @property
+    def metric(self) -> Metric:
+        """What the runs are scored by."""
+        first = next(iter(self.records.values()))
+        return metrics.named(first.metric, first.better)
+
+    @property
     def planned(self) -> int:
         """Number of planned runs."""
         return len(self.planned_seeds)
@@ -154,12 +161,13 @@ class Stability:
             [judged_score(run, self.checkpoint).value for run in self.runs],
             [is_failed(run, self.checkpoint) for run in self.runs],
             list(self.planned_seeds),
+            self.metric.sign,
         )
 
     @property
     def scores(self) -> tuple[float, ...]:
         """The scores, in the order of the planned seeds; a diverged run has the constant classifier's."""
-        return tuple(float(score) for score in self.sample.scores)
+        return tuple(map(self.sample.measured, self.sample.scores))
 
     @property
     def failed(self) -> int:
@@ -174,12 +182,12 @@ class Stability:
     @property
     def mean(self) -> float:
         """Mean score of all runs."""
-        return float(self.sample.scores.mean())
+        return self.sample.measured(self.sample.scores.mean())
 
     @property
     def median(self) -> float:
         """Median score of all runs."""
-        return float(np.median(self.sample.scores))
+        return self.sample.measured(float(np.median(self.sample.scores)))
 
     @property
     def std(self) -> float:
@@ -193,13 +201,13 @@ class Stability:
         return statistics.std(found) if len(found) > 1 else float("nan")
 
     @property
-    def max(self) -> float:
-        """Best score."""
-        return float(self.sample.scores.max())
+    def best(self) -> float:
+        """Best score: the highest, or the lowest where lower is better."""
+        return self.sample.measured(self.sample.scores.max())
 
-    def expected_max(self, tries: int) -> float:
+    def expected_best(self, tries: int) -> float:
         """Expected best score of ``tries`` runs (unbiased U-statistic; ``tries`` at most the runs)."""
-        return float(statistics.expected_max(self.sample.scores, tries))
+        return self.sample.measured(statistics.expected_max(self.sample.scores, tries))
 
     def few_failures(self, at_most: float, alpha: float = 0.05) -> Verdict:
         """Judge whether at most a share of all seeds fails (exact binomial bounds, each at alpha)."""
@@ -219,9 +227,34 @@ class Stability:
             alpha, lambda s, level: statistics.spread_gate(s.sample, within, level, scope, failures)
         )
 
-    def good_mean(self, at_least: float, alpha: float = 0.05, scope: Scope = "success") -> Verdict:
-        """Judge whether the mean score is at least ``at_least`` (one-sided t bounds, each at alpha)."""
-        return self._judge(alpha, lambda s, level: statistics.mean_gate(s.sample, at_least, level, scope))
+    def good_mean(
+        self,
+        at_least: float | None = None,
+        alpha: float = 0.05,
+        scope: Scope = "success",
+        *,
+        at_most: float | None = None,
+    ) -> Verdict:
+        """Judge whether the mean score is good enough (one-sided t bounds, each at alpha).
+
+        Args:
+            at_least: the worst acceptable mean of a metric of which higher is better.
+            alpha: level of each side.
+            scope: ``success`` judges the successful runs, ``all`` every run.
+            at_most: the worst acceptable mean of a metric of which lower is better, such as a loss.
+
+        Raises:
+            StabbenchError: when the bound of the other direction is given, or none.
+        """
+        name, wanted, other = "at_least", at_least, at_most
+        if self.metric.better == "lower":
+            name, wanted, other = "at_most", at_most, at_least
+        if wanted is None or other is not None:
+            raise StabbenchError(
+                f"of {self.metric.name} the {self.metric.better} score is better, so good_mean takes {name}.",
+                f"write good_mean({name}=...).",
+            )
+        return self._judge(alpha, lambda s, level: statistics.mean_gate(s.sample, wanted, level, scope))
 
     def few_collapses(self, at_most: float, alpha: float = 0.05) -> Verdict:
         """Judge whether at most a share of all seeds collapses, be they failed runs by their score or not.
@@ -258,8 +291,8 @@ class Stability:
 
         Args:
             baseline: the stored sample, of 25 runs or more (``stabbench.samples.baselines``).
-            drop: a drop of the mean that would be acceptable, in the units of the scores; default: the
-                baseline's standard deviation.
+            drop: how much worse the mean may be, in the units of the scores; default: the baseline's
+                standard deviation.
             alpha: level of a false FAIL.
 
         Raises:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from stabbench import statistics
 from stabbench.statistics import Evidence, Outcome, Sample
 
@@ -92,7 +94,7 @@ def collapse_gate(
 
     def judge(unknown: bool) -> Evidence:
         flags = [unknown if flag is None else flag for flag in collapsed]
-        return statistics.failures_gate(Sample.of(sample.scores, flags, sample.seeds), at_most, alpha)
+        return statistics.failures_gate(replace(sample, failed=np.array(flags, bool)), at_most, alpha)
 
     best, worst = judge(unknown=False), judge(unknown=True)
     evidence = best if best.outcome is Outcome.FAIL else worst

@@ -17,11 +17,6 @@ from stabbench.statistics.evidence import Evidence, Outcome, overall
 from stabbench.statistics.expected_max import expected_max, expected_max_dodge
 from stabbench.statistics.failures import (
     clopper_pearson,
-    failed_by_accuracy,
-    failed_by_f1,
-    failed_by_matthews,
-    failed_by_rounded_accuracy,
-    failed_by_score,
     failures_limits,
     jeffreys,
     wilson,
@@ -65,11 +60,6 @@ __all__ = [
     "decompose",
     "expected_max",
     "expected_max_dodge",
-    "failed_by_accuracy",
-    "failed_by_f1",
-    "failed_by_matthews",
-    "failed_by_rounded_accuracy",
-    "failed_by_score",
     "failures_gate",
     "failures_limits",
     "failures_rule",

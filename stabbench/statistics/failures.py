@@ -1,8 +1,4 @@
-"""Failed runs: the rule in integer counts, bounds on their rate, and which counts decide a gate.
-
-A run failed when it is not better than the constant classifier's value of the same metric on the same dev
-labels (Mosbach et al. 2021, section 3, after Dodge et al. 2020). Counts are compared, not rounded decimals.
-"""
+"""Failed runs: bounds on their rate, and which counts decide a gate."""
 
 from functools import lru_cache
 
@@ -12,54 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from stabbench.errors import StabbenchError
 from stabbench.statistics.evidence import check_probability, codes
-from stabbench.statistics.masked import Bools, Floats
+from stabbench.statistics.masked import Floats
 from stabbench.statistics.sample import MIN_RUNS
-
-
-def failed_by_accuracy(correct: ArrayLike, n_majority: int) -> Bools:
-    """Not more correct predictions than the most frequent dev label has points."""
-    return np.asarray(np.asarray(correct) <= n_majority)
-
-
-def failed_by_f1(
-    true_positive: ArrayLike, false_positive: ArrayLike, false_negative: ArrayLike, n: int
-) -> Bools:
-    """F1 not above that of the all-positive classifier, 2P/(P+n) with P positives among n points.
-
-    In integers: 2 TP (P+n) <= 2 P (2 TP + FP + FN).
-    """
-    tp, fp, fn = (
-        np.asarray(count, dtype=np.int64) for count in (true_positive, false_positive, false_negative)
-    )
-    positives = tp + fn
-    return np.asarray(2 * tp * (positives + n) <= 2 * positives * (2 * tp + fp + fn))
-
-
-def failed_by_matthews(
-    true_positive: ArrayLike, true_negative: ArrayLike, false_positive: ArrayLike, false_negative: ArrayLike
-) -> Bools:
-    """Matthews correlation not above 0: TP TN <= FP FN."""
-    tp, tn, fp, fn = (
-        np.asarray(count, dtype=np.int64)
-        for count in (true_positive, true_negative, false_positive, false_negative)
-    )
-    return np.asarray(tp * tn <= fp * fn)
-
-
-def failed_by_score(scores: ArrayLike, constant: float, step: float = 0.0) -> Bools:
-    """Where counts are not known: score <= constant + max(1e-9, step / 2).
-
-    Args:
-        scores: any shape.
-        constant: the constant classifier's value of the same metric on the same dev labels, same unit.
-        step: the reporting step of the scores (1e-4 for 0.5271), so that a rounded constant counts as failed.
-    """
-    return np.asarray(np.asarray(scores, dtype=np.float64) <= constant + max(1e-9, step / 2))
-
-
-def failed_by_rounded_accuracy(accuracy: ArrayLike, n_majority: int, n_dev: int) -> Bools:
-    """Accuracies as fractions, however rounded, turned back into counts: round(x n_dev) <= n_majority."""
-    return failed_by_accuracy(np.rint(np.asarray(accuracy, dtype=np.float64) * n_dev), n_majority)
 
 
 def clopper_pearson(k: ArrayLike, n: ArrayLike, alpha: float = 0.05) -> tuple[Floats, Floats]:

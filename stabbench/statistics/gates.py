@@ -121,12 +121,12 @@ def spread_gate(
     return Evidence(name, verdict, reason, statistic, s, lower, upper, None, needed, details)
 
 
-def mean_gate(sample: Sample, at_least: float, alpha: float = 0.05, scope: Scope = "success") -> Evidence:
-    """Is the mean score at least `at_least`? One-sided t bounds, each at alpha.
+def mean_gate(sample: Sample, wanted: float, alpha: float = 0.05, scope: Scope = "success") -> Evidence:
+    """Is the mean score at least what is wanted (at most, where lower is better)? One-sided t, each at alpha.
 
     Args:
         sample: the runs.
-        at_least: threshold in the units of the scores.
+        wanted: the worst acceptable mean, in the units of the scores.
         alpha: level of each side.
         scope: "success" or "all". With failed runs among "all" the scores are bimodal and the t bounds are
             rough.
@@ -136,8 +136,8 @@ def mean_gate(sample: Sample, at_least: float, alpha: float = 0.05, scope: Scope
     """
     check_probability("alpha", alpha)
     _check_scope(scope)
-    if not np.isfinite(at_least):
-        raise StabbenchError(f"at_least is {at_least!r}", "give the mean in the units of the scores")
+    if not np.isfinite(wanted):
+        raise StabbenchError(f"the wanted mean is {wanted!r}", "give it in the units of the scores")
     name, statistic = "mean", f"mean of {_runs(scope)}"
     outcome = _without_scores(sample, scope)
     if outcome:
@@ -145,23 +145,25 @@ def mean_gate(sample: Sample, at_least: float, alpha: float = 0.05, scope: Scope
     values = sample.scores if scope == "all" else sample.successes
     n_used, mean, s = len(values), float(values.mean()), float(values.std(ddof=1))
     reach = float(scipy.special.stdtrit(n_used - 1, 1 - alpha)) * s / np.sqrt(n_used)
-    lower, upper = mean - reach, mean + reach
+    worst, best, threshold = mean - reach, mean + reach, sample.sign * wanted
     verdict = Outcome.INCONCLUSIVE
-    if lower >= at_least:
+    if worst >= threshold:
         verdict = Outcome.PASS
-    elif upper < at_least:
+    elif best < threshold:
         verdict = Outcome.FAIL
-    reason = f"mean {mean:.4g} over {n_used} runs: {lower:.4g} to {upper:.4g} fits; wanted {at_least:.4g}"
+    gap, mean = mean - threshold, sample.measured(mean)
+    lower, upper = sorted(sample.measured(bound) for bound in (worst, best))
+    reason = f"mean {mean:.4g} over {n_used} runs: {lower:.4g} to {upper:.4g} fits; wanted {wanted:.4g}"
     degenerate = sample.degenerate if scope == "all" else sample.degenerate_successes
     needed = None
     if verdict is Outcome.PASS and degenerate:
         verdict, reason = Outcome.INCONCLUSIVE, degenerate
     elif verdict is Outcome.INCONCLUSIVE and not degenerate:
-        needed = power.mean_seeds_needed(mean - at_least, s, sample.n, n_used, alpha)
+        needed = power.mean_seeds_needed(gap, s, sample.n, n_used, alpha)
     details = {
         "n": n_used,
         "failed": sample.n_failed,
-        "at_least": at_least,
+        "at_least" if sample.sign > 0 else "at_most": wanted,
         "alpha": alpha,
         "scope": scope,
         "std": s,

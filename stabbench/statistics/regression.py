@@ -88,8 +88,8 @@ def regression_gate(
         candidate: the runs to judge.
         baseline: the stored runs.
         alpha: level of a false FAIL, and of a false PASS at the margins.
-        mean_margin: a drop of the mean that would still be acceptable, in the units of the scores; by default
-            the baseline's standard deviation over its successes.
+        mean_margin: how much worse the mean may be, in the units of the scores; by default the baseline's
+            standard deviation over its successes.
         ratio_margin: the same for the ratio of spreads.
         failures_margin: the same for the difference of the failure rates.
 
@@ -140,8 +140,8 @@ def regression_gate(
     own = moments(candidate.scores, ok)
     reason += (
         f": failed {candidate.n_failed}/{candidate.n} against {baseline.n_failed}/{baseline.n}, "
-        f"successes {own.mean:.4g} +- {np.sqrt(own.variance):.4g} "
-        f"against {base.mean:.4g} +- {np.sqrt(base.variance):.4g}"
+        f"successes {candidate.measured(float(own.mean)):.4g} +- {np.sqrt(own.variance):.4g} "
+        f"against {baseline.measured(float(base.mean)):.4g} +- {np.sqrt(base.variance):.4g}"
     )
     needed = None
     if outcome is Outcome.INCONCLUSIVE and not refused:
@@ -149,11 +149,11 @@ def regression_gate(
     details: dict[str, Any] = {
         "n": candidate.n,
         "failed": candidate.n_failed,
-        "mean": own.mean,
+        "mean": candidate.measured(float(own.mean)),
         "std": np.sqrt(own.variance),
         "baseline_n": baseline.n,
         "baseline_failed": baseline.n_failed,
-        "baseline_mean": base.mean,
+        "baseline_mean": baseline.measured(float(base.mean)),
         "baseline_std": np.sqrt(base.variance),
         "mean_margin": margin,
         "ratio_margin": ratio_margin,

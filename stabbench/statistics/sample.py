@@ -21,25 +21,38 @@ class Sample:
     """Scores of one group (task, model, strategy), one per seed.
 
     Attributes:
-        scores: shape (n,), larger is better, all in one unit (a fraction or points).
+        scores: shape (n,), larger is better, all in one unit (a fraction or points). Where the lower score
+            is the better one they are the negated scores, so that no procedure needs to know.
         failed: shape (n,), true where the run is a failed run (not better than the constant classifier).
         seeds: shape (n,), the seed of each run, or None when unknown.
+        sign: -1 where `scores` are negated, else 1.
     """
 
     scores: Floats
     failed: Bools
     seeds: Ints | None = None
+    sign: int = 1
 
     @classmethod
     def of(
-        cls, scores: ArrayLike, failed: ArrayLike | None = None, seeds: ArrayLike | None = None
+        cls,
+        scores: ArrayLike,
+        failed: ArrayLike | None = None,
+        seeds: ArrayLike | None = None,
+        sign: int = 1,
     ) -> "Sample":
         """A sample from anything array-like; `failed` defaults to no failed run.
+
+        Args:
+            scores: as they were measured.
+            failed: whether each run failed.
+            seeds: the seed of each run.
+            sign: 1 where the higher score is better, -1 where the lower one is.
 
         Raises:
             StabbenchError: the arrays are not one-dimensional and of one length.
         """
-        values = np.asarray(scores, dtype=np.float64)
+        values = sign * np.asarray(scores, dtype=np.float64)
         flags = np.zeros(values.shape, bool) if failed is None else np.asarray(failed, dtype=bool)
         numbers = None if seeds is None else np.asarray(seeds, dtype=np.int64)
         lengths = {array.shape for array in (values, flags, numbers) if array is not None}
@@ -48,7 +61,11 @@ class Sample:
                 f"scores, failed flags and seeds have the shapes {sorted(lengths)}",
                 "give one score, one flag and one seed per run",
             )
-        return cls(values, flags, numbers)
+        return cls(values, flags, numbers, sign)
+
+    def measured(self, score: float) -> float:
+        """A score, or a mean of scores, as it was measured: without the negation of lower-is-better ones."""
+        return self.sign * float(score) + 0.0  # never -0.0
 
     @property
     def n(self) -> int:
@@ -79,7 +96,7 @@ class Sample:
         if wrong.any():
             at = int(np.argmax(wrong))
             which = f"run {at}" if self.seeds is None else f"seed {self.seeds[at]}"
-            return f"the score of {which} is {self.scores[at]}, which is not a score"
+            return f"the score of {which} is {self.measured(self.scores[at])}, which is not a score"
         if self.seeds is not None and len(np.unique(self.seeds)) < self.n:
             return f"{self.n} runs carry only {len(np.unique(self.seeds))} different seeds"
         if self.n < MIN_RUNS:

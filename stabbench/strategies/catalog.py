@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from stabbench.errors import StabbenchError, UnknownNameError
+from stabbench.models import families
 from stabbench.registry import import_file, suggest
 from stabbench.spec import Recipe, digest
 from stabbench.strategies.base import REGISTRY, Strategy
@@ -20,7 +21,6 @@ from stabbench.strategies.combine import Combined, combine, hooks_of
 from stabbench.strategies.source import class_digest
 
 __all__ = [
-    "MODEL_TYPES",
     "Reference",
     "label_of",
     "parameters_of",
@@ -31,18 +31,6 @@ __all__ = [
 ]
 
 Scalar = str | int | float | bool | None
-
-MODEL_TYPES = (
-    "bert",
-    "roberta",
-    "albert",
-    "electra",
-    "deberta",
-    "deberta-v2",
-    "distilbert",
-    "modernbert",
-)
-"""The model classes that every strategy works on, or says in one line why not."""
 
 _PART = re.compile(
     r"(?P<name>[\w-]+(?=[:+]|$)|.+?\.py(?::[A-Za-z_]\w*(?=[:+]|$))?)"
@@ -139,8 +127,11 @@ def source_digest(strategy: Strategy) -> str:
 
 
 def support_of(strategy: Strategy) -> dict[str, str | None]:
-    """Return for each of ``MODEL_TYPES`` why the strategy cannot be used with it, or ``None``."""
-    return {kind: strategy.unsupported({"model_type": kind}) for kind in MODEL_TYPES}
+    """Return why the strategy cannot be used with a family of models, or ``None``, by the family's label."""
+    return {
+        family.label: strategy.unsupported({"model_type": family.model_types[0]})
+        for family in families.FAMILIES
+    }
 
 
 def _resolve(strategy: Strategy, model_recipe: Recipe, above: tuple[str, ...]) -> Recipe:

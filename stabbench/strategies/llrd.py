@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from stabbench.models.families import no_layers
+from stabbench.models.structure import depths_of
 from stabbench.spec import Recipe
 from stabbench.strategies.base import Strategy
 
@@ -38,15 +40,12 @@ class LayerwiseDecay(Strategy):
             raise ValueError(f"decay={self.decay} is not between 0 and 1.")
 
     def unsupported(self, config: dict[str, Any]) -> str | None:
-        """Refuse encoders that share their layers."""
-        from stabbench.strategies.layers import shared_layers
-
-        return shared_layers(config)
+        """Refuse models whose layers cannot be told apart."""
+        return no_layers(config)
 
     def parameter_groups(self, model: torch.nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
         """Divide the default groups by depth."""
         from stabbench.strategies.groups import decay_groups
-        from stabbench.strategies.layers import depths_of
 
         depths = depths_of(model)
         groups = []

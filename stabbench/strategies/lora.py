@@ -7,24 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from stabbench.errors import StabbenchError
+from stabbench.models.families import unknown_family
+from stabbench.models.structure import encoder_of, known_family
 from stabbench.spec import Recipe
 from stabbench.strategies.base import Strategy
 
 if TYPE_CHECKING:
     import torch
-
-QUERY_AND_VALUE = {
-    "bert": ["query", "value"],
-    "roberta": ["query", "value"],
-    "xlm-roberta": ["query", "value"],
-    "electra": ["query", "value"],
-    "albert": ["query", "value"],
-    "deberta": ["in_proj"],
-    "deberta-v2": ["query_proj", "value_proj"],
-    "distilbert": ["q_lin", "v_lin"],
-    "modernbert": ["Wqkv"],
-}
-"""Model class -> its projections of queries and values (DeBERTa and ModernBERT have the keys' in one)."""
 
 
 @dataclass
@@ -59,8 +48,7 @@ class LoRA(Strategy):
 
     def unsupported(self, config: dict[str, Any]) -> str | None:
         """Refuse model classes whose projections are not known by name."""
-        kind = str(config.get("model_type"))
-        return None if kind in QUERY_AND_VALUE else f"the names of {kind}'s projections are not known here."
+        return unknown_family(config)
 
     def prepare(self, model: torch.nn.Module, generator: torch.Generator) -> None:
         """Put the adapters in, drawn from the strategy's stream, and freeze the rest of the encoder."""
@@ -70,13 +58,11 @@ class LoRA(Strategy):
             from peft import LoraConfig, inject_adapter_in_model
         except ImportError as error:
             raise StabbenchError("lora needs the package peft.", "pip install 'stabbench[lora]'.") from error
-        from stabbench.strategies.layers import encoder_of
-
         config = LoraConfig(
             r=self.rank,
             lora_alpha=self.alpha,
             lora_dropout=0.0,
-            target_modules=QUERY_AND_VALUE[str(model.config.model_type)],  # type: ignore[union-attr]
+            target_modules=list(known_family(model).query_and_value),
         )
         inject_adapter_in_model(config, model)
         encoder = set(encoder_of(model).parameters())

@@ -6,6 +6,8 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from stabbench.models.families import attention_rates
+from stabbench.models.structure import encoder_of
 from stabbench.strategies.base import Strategy
 
 if TYPE_CHECKING:
@@ -52,8 +54,6 @@ class Mixout(Strategy):
         """Replace linear layers by mixing ones and switch their dropout off."""
         if self.p == 0.0:
             return
-        from stabbench.strategies.layers import encoder_of
-
         part = model if self.head == "include" else encoder_of(model)
         if self.layers == "after_dropout":
             for dropout, _ in after_dropout(part):
@@ -130,6 +130,6 @@ def silence_dropout(part: nn.Module, model: nn.Module) -> None:
             if "dropout" in name and isinstance(value, float):
                 setattr(module, name, 0.0)
     config = getattr(part, "config", None) if part is not model else getattr(model, "config", None)
-    for name in ("attention_probs_dropout_prob", "attention_dropout"):
+    for name in attention_rates():
         if config is not None and isinstance(getattr(config, name, None), float):
             setattr(config, name, 0.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from stabbench.models.structure import encoder_of
 from stabbench.strategies.base import Strategy
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ class NoisyTune(Strategy):
     def prepare(self, model: torch.nn.Module, generator: torch.Generator) -> None:
         """Add the noise; a tensor of one number has no spread and stays."""
         import torch
-
-        from stabbench.strategies.layers import encoder_of
 
         if not self.lambda_:
             return

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from stabbench.models.families import unknown_family
+from stabbench.models.structure import encoder_of, pooler_of
 from stabbench.spec import Recipe
 from stabbench.strategies.base import Step, Strategy
 
@@ -46,16 +48,19 @@ class PretrainedDecay(Strategy):
         """Let the optimizer decay by lambda."""
         return base.change(weight_decay=self.lambda_) if self.lambda_ else base
 
+    def unsupported(self, config: dict[str, Any]) -> str | None:
+        """Refuse models whose pooler, which is to decay to zero, is not known."""
+        return unknown_family(config) if self.head == "zero" else None
+
     def prepare(self, model: torch.nn.Module, generator: torch.Generator) -> None:
         """Remember the weights."""
         if not self.lambda_:
             return
         from stabbench.strategies.groups import decay_groups
-        from stabbench.strategies.layers import encoder_of, pooler_of
 
         encoder = set(encoder_of(model).parameters())
-        pooler = pooler_of(model)
-        to_zero = set(pooler.parameters()) if pooler is not None and self.head == "zero" else set()
+        pooler = pooler_of(model) if self.head == "zero" else None
+        to_zero = set(pooler.parameters()) if pooler is not None else set()
         for weight in decay_groups(model, self.lambda_)[0]["params"]:
             start = weight.detach().clone()
             if weight not in encoder and self.head == "none":

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from stabbench.models.families import count_layers, no_layers
+from stabbench.models.structure import layers_of, pooler_of
 from stabbench.strategies.base import Strategy
 
 if TYPE_CHECKING:
@@ -37,18 +39,16 @@ class Reinit(Strategy):
             raise ValueError(f"layers={self.layers} is negative.")
 
     def unsupported(self, config: dict[str, Any]) -> str | None:
-        """Refuse encoders that share their layers, or have too few."""
-        from stabbench.strategies.layers import shared_layers
-
-        depth = config.get("num_hidden_layers", config.get("n_layers"))
-        if self.layers and isinstance(depth, int) and self.layers > depth:
+        """Refuse models whose layers cannot be told apart, or are too few."""
+        if not self.layers:
+            return None
+        depth = count_layers(config)
+        if depth is not None and self.layers > depth:
             return f"it has {depth} layers, fewer than layers={self.layers}."
-        return shared_layers(config) if self.layers else None
+        return no_layers(config)
 
     def prepare(self, model: torch.nn.Module, generator: torch.Generator) -> None:
         """Draw the top layers and the pooler anew from the strategy's stream."""
-        from stabbench.strategies.layers import layers_of, pooler_of
-
         chosen = layers_of(model)[-self.layers :] if self.layers else []
         pooler = pooler_of(model) if self.pooler and self.layers else None
         std = float(getattr(model.config, "initializer_range", 0.02))

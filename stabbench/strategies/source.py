@@ -29,7 +29,8 @@ def class_digest(cls: type) -> str:
     That source is the modules that define the class and its bases, and, transitively, what they
     import from ``stabbench.strategies``, from their own package, or from beside the user's file.
     Comments, docstrings, layout, annotations, imports of ours, and the descriptions ``summary`` and
-    ``paper`` do not count, nor does the place of a file. A source that 0.1.0 shipped keeps the digest that
+    ``paper`` do not count, nor does the place of a file. For what they ask of other rooms (where a model has
+    its layers, say) the trainer version stands. A source that 0.1.0 shipped keeps the digest that
     0.1.0 gave it, so that its runs stay valid (``aliases.json``).
 
     Raises:

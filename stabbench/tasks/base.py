@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from stabbench import metrics
 from stabbench.errors import DataError
 from stabbench.registry import Registry
 from stabbench.spec import Frozen
-
-Metric = Literal["accuracy", "f1", "matthews"]
 
 
 class FolderSource(Frozen):
@@ -85,7 +84,8 @@ class Task(Frozen):
     Attributes:
         name: what ``Suite(task=...)`` says.
         summary: one line for listings.
-        metric: what is scored on the dev set.
+        metric: what is scored on the dev set: a registered metric by its name (an alias is turned into it),
+            or ``path.py:NAME``.
         text_columns: one or two columns of text, in the order in which the model sees them.
         label_column: the column of the label.
         labels: names of the labels in the order of their ids; ``None`` takes what the training data
@@ -95,7 +95,7 @@ class Task(Frozen):
 
     name: str
     summary: str = ""
-    metric: Metric
+    metric: Annotated[str, AfterValidator(metrics.reference)]
     text_columns: tuple[str, ...] = Field(min_length=1, max_length=2)
     label_column: str = "label"
     labels: tuple[str, ...] | None = None
@@ -159,7 +159,7 @@ def local_task(
     dev: str | Path,
     text: str | tuple[str, ...],
     label: str = "label",
-    metric: Metric = "accuracy",
+    metric: str = "accuracy",
     labels: tuple[str, ...] | None = None,
 ) -> Task:
     """Register a task from local files (CSV, TSV, JSON lines, Parquet) and return it.
@@ -175,7 +175,7 @@ def local_task(
         dev: file of dev rows.
         text: the text column, or two of them.
         label: the label column.
-        metric: ``accuracy``, ``f1`` or ``matthews``.
+        metric: a metric's name, such as ``f1-macro``, or ``path.py:NAME`` of one's own (``docs/metrics.md``).
         labels: label names in the order of their ids; default: those of the training rows, sorted.
     """
     return register(
@@ -199,7 +199,7 @@ def hub_task(
     splits: tuple[str, str] = ("train", "validation"),
     text: str | tuple[str, ...],
     label: str = "label",
-    metric: Metric = "accuracy",
+    metric: str = "accuracy",
     labels: tuple[str, ...] | None = None,
 ) -> Task:
     """Register a task from a hub data set and return it; the arguments are those of ``local_task``."""

@@ -1,9 +1,9 @@
 """The tasks of the embedded mini world; ``stabbench.mini.tasks`` makes their rows."""
 
-from stabbench.tasks.base import Metric, MiniSource, Task
+from stabbench.tasks.base import MiniSource, Task
 
 
-def _mini(name: str, summary: str, metric: Metric, labels: tuple[str, str], yes: int, *columns: str) -> Task:
+def _mini(name: str, summary: str, metric: str, labels: tuple[str, str], yes: int, *columns: str) -> Task:
     return Task(
         name=name,
         summary=summary,

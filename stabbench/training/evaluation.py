@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from stabbench import metrics
+from stabbench.metrics import ClassifierMetric, LossMetric, confusion
 from stabbench.runs import Evaluation
 from stabbench.runs.record import finite
 from stabbench.spec import Precision
@@ -48,17 +49,24 @@ def logits_of(model: nn.Module, tokens: Tokens, kind: Precision) -> NDArray[np.f
 
 
 def evaluate(
-    model: nn.Module, tokens: Tokens, metric: str, n_labels: int, kind: Precision, step: int
-) -> Measured:
-    """Score a model on the dev set after ``step`` updates."""
+    model: nn.Module, tokens: Tokens, metric: ClassifierMetric, n_labels: int, kind: Precision, step: int
+) -> Measured | None:
+    """Score a model on the dev set after ``step`` updates; ``None`` when the score is NaN or infinite.
+
+    Args:
+        model: the model.
+        tokens: the dev set.
+        metric: what is scored.
+        n_labels: number of labels.
+        kind: precision of the forward pass.
+        step: updates so far.
+    """
     logits = logits_of(model, tokens, kind)
     labels = tokens.labels.cpu()
     loss = float(nn.functional.cross_entropy(torch.from_numpy(logits), labels))
-    predictions = logits.argmax(axis=1)
-    evaluation = Evaluation(
-        value=metrics.score(metric, labels.numpy(), predictions, n_labels),
-        step=step,
-        confusion=metrics.confusion(labels.numpy(), predictions, n_labels),
-        dev_loss=finite(loss),
-    )
+    counts = confusion(labels.numpy(), logits.argmax(axis=1), n_labels)
+    value = metric.value(loss) if isinstance(metric, LossMetric) else metric.value(counts)
+    if not math.isfinite(value):
+        return None
+    evaluation = Evaluation(value=value, step=step, confusion=counts, dev_loss=finite(loss))
     return Measured(evaluation, logits)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from transformers import PreTrainedModel
 
@@ -64,6 +65,7 @@ def train(
     pretrained = cache.pretrained(request)
     train_tokens, dev_tokens = (t.to(device) for t in cache.tokens(request, pretrained.tokenizer))
     strategy = strategy_of(request)
+    metric = metrics.for_classifiers(request.task.metric)
 
     model = pretrained.copy(spec.seeds.head, start).to(device)
     stream = streams.generator(spec.seeds.strategy, "strategy", device)
@@ -109,19 +111,20 @@ def train(
                     diverged = f"the training loss became NaN or infinite at update {bad + 1} of {total}"
                     break
                 evaluated = hook(strategy, "evaluated", model)
-                measured.append(
-                    evaluate(
-                        evaluated, dev_tokens, work.task.metric, work.task.n_labels, recipe.precision, update
-                    )
-                )
-                if best is None or measured[-1].evaluation.value > best.evaluation.value:
-                    best = measured[-1]
+                found = evaluate(evaluated, dev_tokens, metric, work.task.n_labels, recipe.precision, update)
+                if found is None:
+                    diverged = f"the {metric.name} became NaN or infinite at update {update} of {total}"
+                    break
+                measured.append(found)
+                if best is None or metric.is_better(found.evaluation.value, best.evaluation.value):
+                    best = found
             if update == total:
                 break
 
     arrays = traces.arrays()
     labels = dev_tokens.labels.cpu().numpy()
-    constant = metrics.constant_value(work.task.metric, labels, work.task.n_labels)
+    dev_counts = np.bincount(labels, minlength=work.task.n_labels).tolist()
+    constant = metric.constant(dev_counts)
     if diverged is not None:
         last = Score(value=constant, step=update)
     else:
@@ -134,14 +137,14 @@ def train(
     record = RunRecord.of(
         spec,
         constant=constant,
-        dev_counts=tuple(int((labels == label).sum()) for label in range(work.task.n_labels)),
+        dev_counts=tuple(dev_counts),
         status="completed" if diverged is None else "diverged",
         reason=diverged,
         last=last,
         best=last if best is None else _score(best),
         evaluations=tuple(m.evaluation for m in measured),
         train_loss=None if diverged else float(torch.stack(last_epoch).double().mean()),
-        label_entropy=metrics.label_entropy(train_tokens.labels.cpu().numpy()),
+        label_entropy=metrics.entropy(np.bincount(train_tokens.labels.cpu().numpy()).tolist()),
         layers=tuple(traces.layers),
         seconds=time.monotonic() - began,
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

@@ -13,7 +13,8 @@ from stabbench.runs import Arrays
 LAYER_POINTS = 60
 """About how many updates of a run have their gradient norms by layer recorded."""
 
-_LAYER = re.compile(r"(?:^|\.)(?:layers?|albert_layers)\.(\d+)\.")
+_LAYER = re.compile(r"\.(\d+)\.")
+"""The first number in a parameter's name is that of its layer, whatever the family calls its layers."""
 
 
 def layer_of(name: str, base_prefix: str) -> str:

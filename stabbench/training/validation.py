@@ -152,7 +152,7 @@ class Validator:
         if not lowest < LEARNS * record.label_entropy:
             return (
                 f"its training loss stays at the label entropy ({lowest:.3f} of {record.label_entropy:.3f}): "
-                "a failed run, which may be this seed's; `pytest suites/mini --strategy ...` tells."
+                "a failed run, which may be this seed's; `stabbench.suites.mini` tells."
             )
         return None
 

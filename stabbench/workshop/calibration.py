@@ -75,7 +75,7 @@ def table(records: Iterable[RunRecord]) -> str:
                 f"{group.failed}/{group.finished}",
                 f"{100 * group.mean:.1f}",
                 f"{100 * group.std:.1f}" if group.finished > 1 else "",
-                f"{100 * group.max:.1f}",
+                f"{100 * group.best:.1f}",
                 max(run.last.step for run in group.runs),
                 f"{statistics.median(seconds):.1f}" if seconds else "",
             ]

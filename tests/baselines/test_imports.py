@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ from stabbench.runs import Store
 from stabbench.samples.imports import import_scores, read_scores
 from stabbench.samples.stability import Stability
 from stabbench.statistics import Outcome, Sample
+
+KEY_OF_0_1_0 = "dff25c65732d530a69c587477f812b50ccc55222229c405f8695480d9829a29d"
 
 ROW = {
     "task": "rte",
@@ -74,6 +78,84 @@ def test_other_metrics_fail_within_half_a_rounding_step_of_the_constant(tmp_path
     assert stability.failed_seeds == (0, 1)
 
 
+def test_an_accuracy_may_be_rounded_cut_or_in_single_precision(tmp_path: Path) -> None:
+    scores = ["0.7004", "0.70036", "0.7003610134124756", "0.7003", "0.7"]  # all are 194 of 277
+    rows = [{**ROW, "seed": seed, "score": score} for seed, score in enumerate(scores)]
+    assert len(read_scores(write(tmp_path / "a.csv", rows))) == 5
+
+
+def test_an_alias_becomes_the_metric(tmp_path: Path) -> None:
+    aliases = ["mcc", "eval_matthews_correlation", "matthews"]
+    rows = [
+        {**ROW, "metric": name, "seed": seed, "score": 0.1 * seed, "n_majority": ""}
+        for seed, name in enumerate(aliases)
+    ]
+    stability = Stability.from_records(read_scores(write(tmp_path / "a.csv", rows)))
+    assert stability.metric.name == "matthews"
+    assert stability.failed_seeds == (0,)
+
+
+def test_a_key_of_an_import_is_what_it_was(tmp_path: Path) -> None:
+    """Reference: the key that 0.1.0 gave this row."""
+    path = write(tmp_path / "a.csv", [{**ROW, "seed": 3, "score": 0.7004}])
+    assert read_scores(path)[0].key == KEY_OF_0_1_0
+
+
+def losses(path: Path, metric: str, strategy: str, scores: list[float], **more: str) -> Path:
+    common = {**ROW, "metric": metric, "strategy": strategy, "constant": "2.3", **more}
+    del common["n_majority"]
+    rows = [{**common, "seed": seed, "score": f"{score:.4f}"} for seed, score in enumerate(scores)]
+    return write(path, rows)
+
+
+def test_imported_losses_are_judged_the_right_way_up(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The audit's case: 25 runs at a loss of 2.9, worse than the constant's 2.3, had passed."""
+    store = tmp_path / "store"
+    bad = losses(tmp_path / "bad.csv", "eval_loss", "bad", [2.9 + seed / 1000 for seed in range(25)])
+    good = losses(tmp_path / "good.csv", "loss", "good", [1.2 + seed / 100 for seed in range(25)])
+    assert cli.main(["import", str(bad), str(good), "--store", str(store)]) == 0
+    worse, better = sorted(stabbench.load(store).groups(), key=lambda group: group.strategy)
+    assert (worse.strategy, worse.failed, better.failed) == ("bad", 25, 0)
+    assert worse.few_failures(at_most=0.2).outcome is Outcome.FAIL
+    assert worse.steadier_than(better).outcome is Outcome.FAIL
+    assert better.few_failures(at_most=0.2)
+    capsys.readouterr()
+    cli.main(["compare", f"{store}:bad", f"{store}:good"])
+    shown = capsys.readouterr().out
+    row = next(line.split() for line in shown.splitlines() if line.startswith("B good "))
+    assert row == ["B", "good", "25", "0/25", "1.3200", "0.0736", "0.0736", "1.2000"]
+    assert "constant classifier, 2.300" in shown
+
+
+def test_a_metric_that_nobody_registered_needs_a_direction(tmp_path: Path) -> None:
+    scores = [0.5 + seed / 100 for seed in range(5)]
+    by_column = losses(tmp_path / "a.csv", "ter", "s", scores, better="lower")
+    by_option = losses(tmp_path / "b.csv", "ter", "s", scores)
+    (column, *_), (option, *_) = read_scores(by_column), read_scores(by_option, "lower")
+    assert column.better == option.better == "lower"
+    assert column.key == option.key
+    assert Stability.from_records(read_scores(by_column)).best == 0.5
+    assert read_scores(by_option, "higher")[0].key != option.key
+    store = tmp_path / "store"
+    assert cli.main(["import", str(by_option), "--store", str(store)]) != 0
+    assert cli.main(["import", str(by_option), "--store", str(store), "--better", "lower"]) == 0
+
+
+def test_the_recipe_for_other_column_names_in_the_docs_imports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "baselines.md").read_text(encoding="utf-8")
+    (block,) = [block for block in re.findall(r"(?:^    .*\n)+", page, re.M) if "read_csv" in block]
+    theirs = {"model": "enc", "task": "rte", "run_index": 0, "accuracy": 0.7004, "n_correct": 194}
+    write(tmp_path / "by_seed.csv", [{**theirs, "n_eval": 277, "eval_loss": 0.6, "upstream_run": "x"}])
+    monkeypatch.chdir(tmp_path)
+    exec(textwrap.dedent(block), {})
+    (record,) = read_scores(tmp_path / "scores.csv")
+    assert (record.n_dev, record.constant, record.last.value) == (277, 146 / 277, 194 / 277)
+
+
 def test_a_diverged_run_is_a_failed_run(tmp_path: Path) -> None:
     rows = [
         {**ROW, "seed": 0, "status": "diverged", "score": ""},
@@ -88,8 +170,20 @@ def test_a_diverged_run_is_a_failed_run(tmp_path: Path) -> None:
     ("change", "message"),
     [
         ({"score": ""}, "line 3: there is no score; a run that diverged has status diverged"),
-        ({"score": "nan"}, "line 3, column 'score'"),
-        ({"score": "inf"}, "line 3, column 'score'"),
+        ({"score": "nan"}, "line 3, column 'score': not a finite number; a run that diverged has status"),
+        ({"score": "inf"}, "line 3, column 'score': not a finite number"),
+        ({"score": "0.70375"}, "line 3: no count of 277 rows gives the score 0.70375 .is n_dev right"),
+        ({"constant": "0.55559"}, "line 3: no count of 277 rows gives the constant 0.55559"),
+        ({"constant": "0.6"}, "line 3: constant 0.6 is not n_majority / n_dev = 0.5271"),
+        ({"constant": "52.71"}, "line 3: constant 52.71 is outside 0 to 1"),
+        ({"metric": "mcc", "score": "62.13"}, "line 3: score 62.13 is outside -1 to 1; give fractions"),
+        ({"metric": "mcc", "constant": "0.5"}, "line 3: a constant predictor's matthews is 0, not 0.5"),
+        ({"metric": "eval_loss", "constant": "-2.3"}, "line 3: constant -2.3 is outside 0 to inf"),
+        ({"metric": "eval_loss", "constant": ""}, "line 3: constant is missing"),
+        ({"metric": "eval_loss", "better": "higher"}, "line 3: of loss the lower score is better"),
+        ({"metric": "mathews"}, r"line 3: unknown metric 'mathews', so (?s:.*)did you mean 'matthews'"),
+        ({"metric": "chrf"}, r"line 3: unknown metric 'chrf', so .*\n.*column `better` or with --better"),
+        ({"better": "more"}, "line 3, column 'better'"),
         ({"score": "52.71"}, "line 3: score 52.71 is outside 0 to 1; give fractions"),
         ({"score": "high"}, "line 3, column 'score'"),
         ({"seed": -1}, "line 3, column 'seed'"),
@@ -105,7 +199,7 @@ def test_a_diverged_run_is_a_failed_run(tmp_path: Path) -> None:
     ],
 )
 def test_a_malformed_row_is_refused_by_line(tmp_path: Path, change: dict[str, Any], message: str) -> None:
-    good = {**ROW, "seed": 0, "score": "0.7", "n_correct": "", "status": ""}
+    good = {**ROW, "seed": 0, "score": "0.7", "n_correct": "", "status": "", "constant": "", "better": ""}
     path = write(tmp_path / "scores.csv", [good, {**good, "seed": 1, **change}])
     with pytest.raises(DataError, match=message):
         import_scores(path, Store(tmp_path / "store"))
@@ -122,6 +216,9 @@ def test_a_malformed_row_is_refused_by_line(tmp_path: Path, change: dict[str, An
         ("a.json", '{"seed": 1}', "is not a list of objects"),
         ("a.json", "[]", "has no rows"),
         ("a.csv", "task,scores\nrte,1", "did you mean 'score'"),
+        ("a.csv", "task,score,score\nrte,0.7,0.8", "column 'score' comes twice"),
+        ("a.json", '[{"score": 0.7, "score": 0.8}]', "'score' comes twice"),
+        ("a.json", "[" * 100_000, "is not JSON"),
     ],
 )
 def test_a_malformed_file_is_refused(tmp_path: Path, name: str, text: str, message: str) -> None:
@@ -189,7 +286,7 @@ def test_the_recycled_cells_are_as_expected(shared: Path, recycled: dict[tuple[s
         assert group.failed == wanted["failed_le_majority"]
         assert group.mean == pytest.approx(wanted["mean"], abs=1e-9)
         assert group.std == pytest.approx(wanted["std_ddof1"], abs=1e-9)
-        assert group.max == pytest.approx(wanted["max"], abs=1e-9)
+        assert group.best == pytest.approx(wanted["max"], abs=1e-9)
 
 
 def test_the_recycled_gates_give_the_exact_verdicts(recycled: dict[tuple[str, str], Stability]) -> None:

@@ -11,9 +11,14 @@ PACKAGE = ROOT / "stabbench"
 
 
 def modules() -> dict[str, Path]:
-    """Return the files of the package by dotted name; a package's own name stands for its `__init__`."""
+    """Return the files of the package by dotted name; a package's own name stands for its `__init__`.
+
+    Files in folders that are no packages (those that ``stabbench init`` copies) are no modules.
+    """
     found = {}
     for path in sorted(PACKAGE.rglob("*.py")):
+        if not (path.parent / "__init__.py").is_file():
+            continue
         parts = path.relative_to(ROOT).with_suffix("").parts
         found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
     return found

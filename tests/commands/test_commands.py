@@ -24,8 +24,29 @@ def test_help_and_unknown_commands(capsys: pytest.CaptureFixture[str]) -> None:
 def test_ls(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ls"]) == 0
     out = capsys.readouterr().out
-    for line in ("ours", "devlin", "rte", "bert-large-uncased", "suites/rte"):
+    for line in ("ours", "devlin", "rte", "bert-large-uncased", "pytest suites/rte"):
         assert any(part.strip().startswith(line) for part in out.splitlines()), line
+
+
+def test_ls_shows_own_suites_and_those_of_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["ls", "--suites"]) == 0
+    elsewhere = capsys.readouterr().out
+    assert "pytest --pyargs stabbench.suites.rte " in elsewhere
+    assert "pytest suites" not in elsewhere
+    suite = tmp_path / "suites" / "mine" / "test_mine.py"
+    suite.parent.mkdir(parents=True)
+    suite.write_text("from stabbench import Suite\n\nsuite = Suite(task='mine', models=['m'], seeds=7)\n")
+    assert main(["ls", "--suites"]) == 0
+    own, rest = capsys.readouterr().out.split("\n", 1)
+    assert own.split("  ")[1] == "pytest suites/mine"
+    assert own.endswith("mine on m, seeds 7")
+    assert rest == elsewhere
+    monkeypatch.chdir(Path(__file__).parents[2])  # a clone: its suites are the package's
+    assert main(["ls", "--suites"]) == 0
+    assert "--pyargs" not in capsys.readouterr().out
 
 
 def test_ls_gives_parameters_by_the_names_that_the_command_line_takes(

@@ -5,13 +5,16 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stabbench import metrics
 from stabbench.commands.textplot import BLOCKS, strips
 
 SCORES = st.lists(st.floats(0, 1), min_size=1, max_size=30)
 
 
 def test_an_example() -> None:
-    lines = strips({"a": [0.0, 0.0, 1.0], "longer": [1.0]}, 0.5, width=5).splitlines()
+    lines = strips(
+        {"a": [0.0, 0.0, 1.0], "longer": [1.0]}, 0.5, metrics.get("accuracy"), width=5
+    ).splitlines()
     assert lines[0] == "a       █   ▄"
     assert lines[1] == "longer      █"
     assert lines[2] == "        --^--"
@@ -21,7 +24,7 @@ def test_an_example() -> None:
 
 @given(SCORES, SCORES, st.floats(0, 1))
 def test_no_score_is_lost_and_the_axis_is_common(one, other, constant) -> None:
-    lines = strips({"one": one, "other": other}, constant).splitlines()
+    lines = strips({"one": one, "other": other}, constant, metrics.get("accuracy")).splitlines()
     assert len(lines) == 4
     low, high = min([*one, *other, constant]), max([*one, *other, constant])
     for name, scores, line in zip(("one", "other"), (one, other), lines, strict=False):

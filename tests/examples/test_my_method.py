@@ -64,8 +64,10 @@ def test_installed_as_a_package(tmp_path: Path) -> None:
     assert "my-method" in listed.stdout
 
 
-def test_the_two_are_one_method() -> None:
+@pytest.mark.parametrize(
+    "copy", ["examples/packaged/src/my_strategies/my_method.py", "stabbench/commands/starter/my_method.py"]
+)
+def test_its_copies_are_the_same_method(copy: str) -> None:
     one = (ROOT / "examples" / "my_method.py").read_text().split("from dataclasses")[1]
-    other = (ROOT / "examples" / "packaged" / "src" / "my_strategies" / "my_method.py").read_text()
-    assert other.endswith(one)
+    assert (ROOT / copy).read_text().endswith(one)
     assert len([line for line in one.splitlines() if line.strip()]) <= 12

@@ -102,10 +102,10 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         spec.read_text().replace(field, f"{field}    label_smoothing: float = Field(default=0.0)\n")
     )
     package = copy / "stabbench"
-    (package / "strategies" / "layers.py").rename(package / "strategies" / "depths.py")
+    (package / "models" / "structure.py").rename(package / "models" / "depths.py")
     (package / "strategies" / "groups.py").rename(package / "parameter_groups.py")
     moves = {
-        "stabbench.strategies.layers": "stabbench.strategies.depths",
+        "stabbench.models.structure": "stabbench.models.depths",
         "stabbench.strategies.groups": "stabbench.parameter_groups",
     }
     for file in package.rglob("*.py"):

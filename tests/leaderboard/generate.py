@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from stabbench.leaderboard.published import Published
-from stabbench.metrics import constant_value
+from stabbench.metrics import for_classifiers
 from stabbench.runs import Evaluation, RunRecord, Score, Store
 from stabbench.samples.collection import Collection, RunWithTraces, collect
 from stabbench.samples.traces import thin
@@ -46,7 +46,7 @@ PUBLISHED = Published(
 
 @lru_cache
 def constant_of(metric: str, counts: tuple[int, int]) -> float:
-    return constant_value(metric, np.repeat([0, 1], counts), 2)
+    return for_classifiers(metric).constant(counts)
 
 
 def score_of(metric: str, confusion: Sequence[Sequence[int]]) -> float:

@@ -10,11 +10,11 @@ import pytest
 
 from stabbench import Suite, models
 from stabbench.errors import StabbenchError
-from stabbench.models.families import default_recipe, dropout_keys, longest_input
+from stabbench.models.families import FAMILIES, default_recipe, dropout_keys, longest_input
 from stabbench.planning import PlanOptions, plan_group
 from stabbench.spec import Recipe
 
-FAMILIES = ["bert", "roberta", "albert", "electra", "deberta", "deberta-v2", "distilbert", "modernbert"]
+MODEL_TYPES = [kind for family in FAMILIES for kind in family.model_types]
 
 
 @pytest.fixture(autouse=True)
@@ -31,17 +31,23 @@ def copy_with(model: Path, folder: Path, **changes: object) -> Path:
     return copied
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_dropout_names_are_those_of_transformers(family: str) -> None:
+def test_a_model_type_is_of_one_family() -> None:
+    assert len(set(MODEL_TYPES)) == len(MODEL_TYPES)
+    assert len({family.label for family in FAMILIES}) == len(FAMILIES)
+
+
+@pytest.mark.parametrize("kind", MODEL_TYPES)
+def test_dropout_names_are_those_of_transformers(kind: str) -> None:
     from transformers import CONFIG_MAPPING
 
-    known = CONFIG_MAPPING[family]().to_dict()
-    names = dropout_keys({"model_type": family})
-    assert set(names) == {"hidden_dropout", "attention_dropout", "classifier_dropout"}
+    known = CONFIG_MAPPING[kind]().to_dict()
+    names = dropout_keys({"model_type": kind})
+    assert {"hidden_dropout", "attention_dropout"} <= set(names)
+    assert set(names) <= set(Recipe.model_fields)
     for ours, theirs in names.items():
-        if (family, ours) in {("deberta", "classifier_dropout"), ("deberta-v2", "classifier_dropout")}:
+        if (kind, ours) in {("deberta", "classifier_dropout"), ("deberta-v2", "classifier_dropout")}:
             continue  # read by the classifier when it is set, but no default
-        assert theirs in known, f"{family} has no {theirs}"
+        assert theirs in known, f"{kind} has no {theirs}"
 
 
 def test_an_unknown_family_has_no_dropout_names_and_the_recipe_of_bert() -> None:

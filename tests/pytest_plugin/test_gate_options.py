@@ -223,7 +223,7 @@ def test_the_job_summary_is_markdown_in_which_everything_stays_text(
     text = (project.folder / "summary.md").read_text()
     lines = text.splitlines()
     assert lines[0] == "## Fine-tuning stability"
-    assert lines[2] == "| strategy | task | model | n | failed | mean | std | max | verdict |"
+    assert lines[2] == "| strategy | task | model | n | failed | mean | std | best | verdict |"
     assert lines[4].startswith("| ours | toy | ")
     assert lines[4].endswith("| INCONCLUSIVE |")
     assert any(line.startswith("- ours on toy: INCONCLUSIVE failures: 0 of 10 runs failed") for line in lines)

@@ -66,6 +66,7 @@ LIES: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "model": (lambda data: data.update(model="roberta"), "model is 'roberta'"),
     "strategy": (lambda data: data.update(strategy="mine"), "strategy is 'mine'"),
     "metric": (lambda data: data.update(metric="f1"), "metric is 'f1'"),
+    "better": (lambda data: data.update(better="lower"), "better is 'lower'"),
     "n_dev": (lambda data: data.update(n_dev=501), "add up to the dev set"),
     "seed": (seeded, "seed is 1, where the specification says 0"),
     "replicate": (lambda data: data.update(replicate=3), "replicate is 3"),
@@ -115,32 +116,31 @@ def test_no_honest_record_is_refused(task: str, seed: int, kind: str) -> None:
 
 
 @given(
-    st.sampled_from(["accuracy", "f1", "matthews"]),
+    st.sampled_from(["accuracy", "balanced-accuracy", "f1", "f1-macro", "matthews"]),
     st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=60),
     st.sampled_from([2, 3]),
 )
-def test_what_the_metrics_give_is_no_lie(metric: str, rows: list[tuple[int, int]], n_labels: int) -> None:
-    truth, guess = ([min(pair[i], n_labels - 1) for pair in rows] for i in (0, 1))
+def test_what_the_metrics_give_is_no_lie(metric: str, pairs: list[tuple[int, int]], n_labels: int) -> None:
+    truth, guess = ([min(pair[i], n_labels - 1) for pair in pairs] for i in (0, 1))
     data = run()[0].model_dump(mode="json")
-    score = {
-        "value": metrics.score(metric, truth, guess, n_labels),
-        "step": 1,
-        "confusion": metrics.confusion(truth, guess, n_labels),
-    }
+    counts, measure = metrics.confusion(truth, guess, n_labels), metrics.get(metric)
+    assert isinstance(measure, metrics.LabelMetric)
+    rows = [truth.count(label) for label in range(n_labels)]
+    score = {"value": measure.value(counts), "step": 1, "confusion": counts}
     spec = data["spec"]
-    spec["task"] |= {"metric": metric, "n_labels": n_labels, "n_dev": len(rows)}
+    spec["task"] |= {"metric": metric, "n_labels": n_labels, "n_dev": len(truth)}
     data |= {
         "key": digest(spec),
         "group": digest({k: v for k, v in spec.items() if k not in ("seeds", "replicate")}),
         "metric": metric,
-        "n_dev": len(rows),
+        "n_dev": len(truth),
         "last": score,
         "best": score,
         "evaluations": [],
         "status": "completed",
         "reason": None,
-        "dev_counts": [truth.count(label) for label in range(n_labels)],
-        "constant": metrics.constant_value(metric, truth, n_labels),
+        "dev_counts": rows,
+        "constant": measure.constant(rows),
     }
     assert read_record(sealed(data), "here").last.value == score["value"]
 

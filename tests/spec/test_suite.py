@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from stabbench import StabbenchError, Suite
-from stabbench.suite import parse_seeds
+from stabbench.suite import find_suites, parse_seeds
 
 
 @pytest.mark.parametrize(
@@ -50,3 +52,17 @@ def test_a_suite_checks_itself() -> None:
         Suite(task="rte", models="bert")
     with pytest.raises(StabbenchError, match="no seeds"):
         Suite(task="rte", models=["m"], seeds=0)
+
+
+def test_suites_are_found_by_folder_file_and_package() -> None:
+    ((file, suite),) = find_suites(Path("stabbench.suites.rte"))
+    assert suite.tasks == ("rte",)
+    assert find_suites(file) == find_suites(file.parent) == [(file, suite)]
+    assert {path.parent.name for path, _ in find_suites(Path("stabbench.suites"))} >= {"rte", "mini", "cola"}
+
+
+@pytest.mark.parametrize("place", ["stabbench.suits.rte", "no.such.package", "suites/nowhere", "../x.y"])
+def test_a_place_that_is_not_there(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StabbenchError, match="does not exist"):
+        find_suites(Path(place))

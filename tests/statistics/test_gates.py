@@ -234,21 +234,6 @@ def test_under_five_scores_bound_nothing(scores):
 
 
 @pytest.mark.parametrize(
-    ("tp", "fp", "fn", "n", "failed"),
-    [(279, 129, 0, 408, True), (279, 128, 0, 408, False), (278, 129, 1, 408, True), (0, 0, 279, 408, True)],
-)
-def test_f1_against_the_all_positive_classifier(tp, fp, fn, n, failed):
-    assert st.failed_by_f1(tp, fp, fn, n) == failed
-
-
-def test_failed_runs_of_the_other_metrics():
-    assert list(st.failed_by_accuracy([145, 146, 147], 146)) == [True, True, False]
-    assert st.failed_by_matthews(50, 0, 50, 0)  # constant
-    assert not st.failed_by_matthews(50, 1, 49, 0)
-    assert list(st.failed_by_score([0.5, 0.50005, 0.51], 0.5, step=1e-3)) == [True, True, False]
-
-
-@pytest.mark.parametrize(
     ("n", "ratio", "passes", "fails"),
     [(25, 0.5, 1.0, 0.0), (25, 0.7, 0.75, 0.0), (25, 1.5, 0.0, 0.88), (5, 2, 0, 0.67)],
 )

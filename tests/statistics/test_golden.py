@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import stabbench.statistics as st
+from stabbench import metrics
 from stabbench.statistics.curtailment import threshold_rule
 from stabbench.statistics.regression import regression_tests
 from stabbench.statistics.two_samples import benjamini_hochberg, mean_test, spread_test
@@ -36,7 +37,7 @@ def test_summaries(golden, arrays):
             "iqm_trim25": st.interquartile_mean(x),
         }
         if "n_failed" in want:
-            got["n_failed"] = int(st.failed_by_score(x, want["majority"], step=1e-6).sum())
+            got["n_failed"] = int((x <= want["majority"] + 5e-7).sum())
             got["majority"] = want["majority"]
         assert got == {key: close(value) for key, value in want.items()}, name
 
@@ -155,7 +156,7 @@ def test_curtailment(golden):
 def test_regressions_end_to_end(golden, arrays):
     for row in golden["regression_gate_end_to_end"]:
         a, b = arrays[row["candidate"]], arrays[row["baseline"]]
-        failed_a, failed_b = (st.failed_by_score(x, row["majority_threshold"]) for x in (a, b))
+        failed_a, failed_b = (x <= row["majority_threshold"] + 1e-9 for x in (a, b))
         assert (failed_a.sum(), failed_b.sum()) == (row["k_candidate"], row["k_baseline"])
         p = regression_tests(a, b, failed_a, failed_b)
         assert p[0] == close(row["p_spread_success_bf_one_sided"])
@@ -168,10 +169,9 @@ def test_regressions_end_to_end(golden, arrays):
 
 def test_a_rounded_constant_counts_as_failed(golden):
     for row in golden["rounding_trap"]:
-        assert (
-            st.failed_by_rounded_accuracy(row["score_reported"], 146, row["n_dev"]) == row["required_failed"]
-        )
-        assert st.failed_by_score(row["score_reported"], row["majority"], step=1e-4) == row["required_failed"]
+        score, n_dev, wanted = row["score_reported"], row["n_dev"], row["required_failed"]
+        assert metrics.get("accuracy").fails_by_score(score, 146 / n_dev, n_dev) == wanted
+        assert metrics.get("f1").fails_by_score(score, row["majority"], n_dev, step=1e-4) == wanted
 
 
 @pytest.fixture(scope="module")
@@ -187,7 +187,7 @@ def recycled(shared):
 
 def sample_of(rows, majority):
     accuracy, correct = zip(*rows, strict=True)
-    return st.Sample.of(accuracy, st.failed_by_accuracy(correct, majority["n_majority"]), range(len(rows)))
+    return st.Sample.of(accuracy, np.array(correct) <= majority["n_majority"], range(len(rows)))
 
 
 def test_real_cells(recycled):

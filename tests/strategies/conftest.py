@@ -1,4 +1,4 @@
-"""Tiny random models of the eight classes that strategies must work on, or say why not."""
+"""Tiny random models of every family that strategies must work on, or say why not."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "global_attn_every_n_layers": 2,
         **dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id"), 0),
     },
+    "mpnet": {**SIZES, "max_position_embeddings": 26, "pad_token_id": 1},
 }
 
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stabbench.errors import StabbenchError, UnknownNameError
+from stabbench.models.families import BERT, FAMILIES
 from stabbench.strategies import REGISTRY
 from stabbench.strategies.catalog import (
-    MODEL_TYPES,
     label_of,
     parameters_of,
     parse_strategy,
@@ -80,17 +80,11 @@ def test_each_shipped_strategy_says_what_it_is(name: str) -> None:
     assert any(year in type(strategy).paper for year in map(str, range(2015, 2025)))
     for key in parameters_of(strategy):  # each is described
         assert f" {key.replace('lambda', 'lambda_')}: " in (type(strategy).__doc__ or "") or key == "base"
-    assert resolve_recipe(strategy, resolve_recipe(parse_strategy("devlin")[0], _bert())) is not None
+    assert resolve_recipe(strategy, resolve_recipe(parse_strategy("devlin")[0], BERT)) is not None
     reasons = support_of(strategy)
-    assert set(reasons) == set(MODEL_TYPES)
-    assert reasons["bert"] is None
+    assert list(reasons) == [family.label for family in FAMILIES]
+    assert reasons["BERT"] is None
     assert all(reason is None or "\n" not in reason for reason in reasons.values())
-
-
-def _bert():
-    from stabbench.models.families import BERT
-
-    return BERT
 
 
 def test_only_albert_is_refused_and_only_where_layers_must_be_told_apart() -> None:
@@ -100,7 +94,7 @@ def test_only_albert_is_refused_and_only_where_layers_must_be_told_apart() -> No
         for kind, reason in support_of(parse_strategy(name)[0]).items()
         if reason is not None
     }
-    assert refused == {("reinit", "albert"), ("llrd", "albert")}
+    assert refused == {("reinit", "ALBERT"), ("llrd", "ALBERT")}
 
 
 @pytest.mark.parametrize(
@@ -168,16 +162,16 @@ def test_a_file_that_holds_no_usable_strategy(tmp_path: Path, text: str, ending:
 
 def test_a_base_gives_its_recipe_and_nothing_else(tmp_path: Path) -> None:
     with pytest.raises(StabbenchError, match=r"reinit cannot be a base.*prepare(.|\n)*reinit\+NAME"):
-        resolve_recipe(parse_strategy("mixout:base=reinit")[0], _bert())
+        resolve_recipe(parse_strategy("mixout:base=reinit")[0], BERT)
     one, two = tmp_path / "one.py", tmp_path / "two.py"
     file(tmp_path, ONE.format("One", f"{two}:Two"), "one")
     file(tmp_path, ONE.format("Two", f"{one}:One"), "two")
     with pytest.raises(StabbenchError, match="form a cycle"):
-        resolve_recipe(parse_strategy(f"{one}")[0], _bert())
+        resolve_recipe(parse_strategy(f"{one}")[0], BERT)
 
 
 def test_a_base_of_none_is_the_models_own_recipe() -> None:
-    assert resolve_recipe(parse_strategy("llrd:base=none")[0], _bert()) == _bert()
+    assert resolve_recipe(parse_strategy("llrd:base=none")[0], BERT) == BERT
 
 
 @pytest.mark.parametrize(
@@ -186,4 +180,4 @@ def test_a_base_of_none_is_the_models_own_recipe() -> None:
 def test_a_recipe_hook_that_fails_is_named(tmp_path: Path, body: str, cause: str) -> None:
     path = file(tmp_path, f"@dataclass\nclass A(Strategy):\n    def recipe(self, base):\n        {body}\n")
     with pytest.raises(StabbenchError, match=f"recipe hook of A {cause}"):
-        resolve_recipe(parse_strategy(str(path))[0], _bert())
+        resolve_recipe(parse_strategy(str(path))[0], BERT)

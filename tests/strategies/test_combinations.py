@@ -153,7 +153,8 @@ def test_what_makes_sense_is_not(text: str) -> None:
 def test_a_combination_works_on_what_all_its_members_work_on() -> None:
     both, _ = parse_strategy("reinit:layers=1+llrd")
     assert "ALBERT" in str(both.unsupported({"model_type": "albert"}))
-    assert "3 layers" in str(parse_strategy("llrd+reinit:layers=4")[0].unsupported({"num_hidden_layers": 3}))
+    shallow = {"model_type": "bert", "num_hidden_layers": 3}
+    assert "3 layers" in str(parse_strategy("llrd+reinit:layers=4")[0].unsupported(shallow))
     assert both.unsupported({"model_type": "bert", "num_hidden_layers": 2}) is None
 
 

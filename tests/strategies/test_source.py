@@ -122,7 +122,6 @@ def shipped_digest(root: Path, edits: dict[str, str], name: str, cls: str) -> st
 @pytest.mark.parametrize(
     ("edited", "own", "others"),
     [
-        ("layers", {"reinit", "llrd", "pretrained_decay", "mixout", "noisytune", "lora"}, {"r3f", "swa"}),
         ("r_drop", {"r_drop", "r3f"}, {"mixout", "swa"}),
         ("mixout", {"mixout"}, {"reinit", "llrd", "devlin"}),
         ("base", set(), {"mixout", "reinit", "r3f", "devlin"}),  # the trainer version stands for it

@@ -1,0 +1,143 @@
+"""One run from elsewhere: what its columns mean, and whether they can be true."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from stabbench import metrics
+from stabbench.errors import UnknownNameError
+from stabbench.metrics import Metric
+from stabbench.spec import Direction
+
+COARSEST = 0.01
+"""No score is taken to be rounded more than this: "0.7" among others is 0.7000 without its zeros."""
+
+FINEST = 1e-6
+"""An accuracy may be this far from a count of rows however many decimals it has: single precision."""
+
+
+class Row(BaseModel):
+    """One imported run; ``stabbench.samples.imports`` describes the columns."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+    task: str = Field(min_length=1)
+    model: str = Field(min_length=1)
+    strategy: str = Field(min_length=1)
+    metric: str = Field(min_length=1)
+    better: Direction | None = None
+    n_dev: int = Field(ge=1)
+    seed: int = Field(ge=0)
+    score: Decimal | None = None
+    n_correct: int | None = Field(default=None, ge=0)
+    n_majority: int | None = Field(default=None, ge=1)
+    constant: Decimal | None = None
+    status: Literal["completed", "diverged"] = "completed"
+
+    @field_validator("score", "constant", mode="before")
+    @classmethod
+    def _as_written(cls, value: Any) -> Any:
+        """Keep the decimals as written: they say to what step a score was rounded."""
+        try:
+            number = None if value is None else Decimal(str(value).strip())
+        except InvalidOperation as error:
+            raise ValueError("not a number") from error
+        if number is not None and not number.is_finite():
+            raise ValueError("not a finite number; a run that diverged has status diverged and no score")
+        return number
+
+    @property
+    def rounded_to(self) -> float:
+        """Step to which the score was rounded, by its decimals; 0 when its count is known."""
+        if self.n_correct is not None or self.score is None:
+            return 0.0
+        return min(COARSEST, _step(self.score))
+
+    def measured(self, better: Direction | None) -> Metric:
+        """Return the metric.
+
+        Args:
+            better: its direction, where the row does not say it.
+
+        Raises:
+            UnknownNameError: when nobody registered it and its direction is not known.
+            ValueError: when it has another direction.
+        """
+        said = self.better or better
+        try:
+            found = metrics.get(self.metric)
+        except UnknownNameError as error:
+            if said is None:
+                raise UnknownNameError(
+                    f"{error.cause.rstrip('.')}, so nothing tells which of its scores are better.",
+                    f"say higher or lower in a column `better` or with --better; or: {error.action}",
+                ) from error
+            return metrics.named(self.metric, said)
+        if said not in (None, found.better):
+            raise ValueError(f"of {found.name} the {found.better} score is better, not the {said} one")
+        return found
+
+    def constant_of(self, metric: Metric) -> float:
+        """Return the constant predictor's score.
+
+        Raises:
+            ValueError: when the row does not say it, or it cannot be one.
+        """
+        constant = self.constant
+        if constant is not None:
+            self._check("constant", constant, metric)
+        if metric.share_of_rows and self.n_majority is not None:
+            if self.n_majority > self.n_dev:
+                raise ValueError(f"n_majority {self.n_majority} is more than n_dev {self.n_dev}")
+            exact = self.n_majority / self.n_dev
+            if constant is not None and abs(float(constant) - exact) > COARSEST:
+                raise ValueError(f"constant {constant} is not n_majority / n_dev = {exact:.4f}")
+            return exact
+        if metric.chance is not None:
+            if constant is not None and abs(float(constant) - metric.chance) > COARSEST:
+                raise ValueError(f"a constant predictor's {metric.name} is {metric.chance:g}, not {constant}")
+            return metric.chance
+        if constant is not None:
+            return float(constant)
+        wanted = "n_majority or constant" if metric.share_of_rows else "constant"
+        raise ValueError(f"{wanted} is missing: without it no failed run can be told")
+
+    def score_of(self, metric: Metric) -> float:
+        """Return the score.
+
+        Raises:
+            ValueError: when there is none, or it cannot be one.
+        """
+        if self.status == "diverged":
+            return self.constant_of(metric)
+        if self.n_correct is not None:
+            if not metric.share_of_rows or self.n_correct > self.n_dev:
+                raise ValueError("n_correct goes with accuracy and is at most n_dev")
+            exact = self.n_correct / self.n_dev
+            if self.score is not None and abs(float(self.score) - exact) > COARSEST:
+                raise ValueError(f"score {self.score} is not n_correct / n_dev = {exact:.4f}")
+            return exact
+        if self.score is None:
+            raise ValueError("there is no score; a run that diverged has status diverged")
+        self._check("score", self.score, metric)
+        return float(self.score)
+
+    def _check(self, name: str, score: Decimal, metric: Metric) -> None:
+        """Raise a ``ValueError`` unless a score is possible in this metric on so many rows."""
+        low, high = metric.range
+        if not low <= score <= high:
+            percent = "; give fractions, not percent" if metric.scale == 100 else ""
+            raise ValueError(f"{name} {score} is outside {low:g} to {high:g}{percent}")
+        if metric.share_of_rows:
+            nearest = round(score * self.n_dev) / self.n_dev
+            if abs(float(score) - nearest) > max(FINEST, _step(score)):
+                raise ValueError(f"no count of {self.n_dev} rows gives the {name} {score} (is n_dev right?)")
+
+
+def _step(score: Decimal) -> float:
+    """Return the value of a number's last decimal: the step to which it was rounded or cut."""
+    exponent = score.as_tuple().exponent
+    return 10.0**exponent if isinstance(exponent, int) else 0.0

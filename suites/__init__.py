@@ -1,0 +1,1 @@
+"""The standard suites; installed, they are the package ``stabbench.suites``."""

@@ -1,0 +1,1 @@
+"""CoLA on BERT-large."""

@@ -1,0 +1,1 @@
+"""The three tasks of the mini world."""

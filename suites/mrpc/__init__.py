@@ -1,0 +1,1 @@
+"""MRPC on BERT-large."""

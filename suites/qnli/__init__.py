@@ -1,0 +1,1 @@
+"""QNLI on BERT-large."""

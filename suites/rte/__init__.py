@@ -1,0 +1,1 @@
+"""RTE on BERT-large."""

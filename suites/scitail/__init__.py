@@ -1,0 +1,1 @@
+"""SciTail on BERT-large."""
