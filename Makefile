@@ -30,7 +30,7 @@ calibrate: $(VENV)/.installed-test
 	$(BIN)/stabbench mini search --workers $(WORKERS)
 	$(BIN)/stabbench mini calibrate --workers $(WORKERS)
 	$(BIN)/stabbench mini card
-	$(BIN)/stabbench leaderboard --archive baselines/mini.jsonl.gz
+	$(BIN)/stabbench leaderboard --archive baselines/mini.runs.jsonl.gz
 
 lint: $(VENV)/.installed-test
 	$(BIN)/python -m pytest tests/code

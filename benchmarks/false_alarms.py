@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 from tabulate import tabulate
 
 from stabbench.samples.archive import read_archive
-from stabbench.samples.reader import Runs
 from stabbench.statistics import regression
 from stabbench.statistics.masked import moments
 
-ARCHIVE = Path(__file__).parent.parent / "baselines" / "mini.jsonl.gz"
+ARCHIVE = Path(__file__).parent.parent / "baselines" / "mini.runs.jsonl.gz"
 BASELINE = 25
 
 
@@ -46,7 +45,7 @@ def main() -> None:
     parser.add_argument("--strategy", default="ours", help="a strategy with at least 45 runs; default: ours")
     parser.add_argument("--splits", type=int, default=20_000, help="random splits; default: 20,000")
     arguments = parser.parse_args()
-    runs = Runs(tuple(run.record for run in read_archive(ARCHIVE).runs))
+    runs = read_archive(ARCHIVE)
     generator, rows = np.random.default_rng(0), []
     for group in runs.groups():
         if group.strategy != arguments.strategy:

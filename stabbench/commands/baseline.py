@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from tabulate import tabulate
@@ -17,8 +18,9 @@ from stabbench.samples.baselines import (
     read_baseline,
     write_baseline,
 )
+from stabbench.samples.collection import Collection
 from stabbench.samples.comparison import differences, listed
-from stabbench.samples.reader import Runs, load
+from stabbench.samples.reader import load
 from stabbench.samples.stability import Stability
 
 ENOUGH = 25
@@ -71,9 +73,11 @@ def _save(arguments: argparse.Namespace) -> None:
         raise StabbenchError(f"{path} exists.", "choose another name, or say --replace.")
     found = load(arguments.store)
     for problem in found.problems:
-        print(f"left out: {problem}")
+        print(problem, file=sys.stderr)
+    if found.unplaced_errors:
+        print(f"{found.unplaced_errors} more runs errored, of groups without any finished run")
     wanted = [group for group in found.groups() if _is_wanted(group, arguments)]
-    before = read_baseline(path) if path.exists() else Runs(())
+    before = read_baseline(path) if path.exists() else Collection(())
     write_baseline(path, wanted)
     print(_table(wanted))
     for group in wanted:
@@ -94,7 +98,7 @@ def _is_wanted(group: Stability, arguments: argparse.Namespace) -> bool:
     )
 
 
-def changes(before: Runs, after: Runs) -> list[str]:
+def changes(before: Collection, after: Collection) -> list[str]:
     """Return a line for each group that came, went or changed from one baseline to another."""
     old = {str(group): group for group in before.groups()}
     new = {str(group): group for group in after.groups()}

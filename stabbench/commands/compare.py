@@ -14,15 +14,16 @@ from stabbench.commands.textplot import strips
 from stabbench.errors import StabbenchError, UnknownNameError
 from stabbench.registry import suggest
 from stabbench.samples.baselines import FOLDER, SUFFIX, baseline_names, baseline_path, read_baseline
+from stabbench.samples.collection import Collection
 from stabbench.samples.comparison import check_comparable, differences
-from stabbench.samples.reader import Runs, load
+from stabbench.samples.reader import load
 from stabbench.samples.stability import Stability
 from stabbench.statistics import Evidence
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    place = "a baseline, a store's folder, or a group's digest, perhaps with :STRATEGY behind it"
+    place = "a baseline, a store's folder, an archive, or a group's digest, perhaps with :STRATEGY behind it"
     parser.add_argument("a", help=f"the reference: {place}")
     parser.add_argument("b", help="what is compared with it, named likewise")
     parser.add_argument("--store", type=Path, default=Path(".stabbench"), help="default: .stabbench")
@@ -116,16 +117,16 @@ def _groups(text: str, arguments: argparse.Namespace) -> list[Stability]:
     return chosen
 
 
-def _runs(source: str, arguments: argparse.Namespace) -> Runs:
-    if (Path(source) / "runs").is_dir():
+def _runs(source: str, arguments: argparse.Namespace) -> Collection:
+    if (Path(source) / "runs").is_dir() or Path(source).is_file():
         return load(source)
     if source.endswith(SUFFIX) or source in baseline_names(arguments.folder):
         return read_baseline(baseline_path(source, arguments.folder))
     if (arguments.store / "runs").is_dir():
-        found = load(arguments.store).records
-        group = tuple(record for record in found if record.group.startswith(source))
-        if len({record.group for record in group}) == 1:
-            return Runs(group)
+        found = load(arguments.store)
+        if len({group for group in found.samples if group.startswith(source)}) == 1:
+            runs = tuple(run for run in found.runs if run.record.group.startswith(source))
+            return replace(found, runs=runs)
     raise UnknownNameError(
         f"{source!r} is no baseline, no store, and no group of {arguments.store}.",
         suggest(source, baseline_names(arguments.folder)),

@@ -12,9 +12,10 @@ from stabbench.leaderboard import data, latex, markdown
 from stabbench.leaderboard.board import build
 from stabbench.leaderboard.output import differences, write
 from stabbench.leaderboard.published import read_published
-from stabbench.runs import Store
-from stabbench.samples.archive import read_archive, write_archive
-from stabbench.samples.collection import Collection, collect, read_store
+from stabbench.leaderboard.text import one_line
+from stabbench.samples.archive import write_archive
+from stabbench.samples.collection import Collection
+from stabbench.samples.reader import load
 from stabbench.suite import parse_seeds
 
 FORMATS = {"markdown": markdown.render, "csv": data.to_csv, "json": data.to_json, "latex": latex.render}
@@ -52,21 +53,13 @@ def read_sources(arguments: argparse.Namespace, planned_seeds: Sequence[int] = (
     Raises:
         StabbenchError: when there is no run, or one cannot be read.
     """
-    stores: list[Path] = arguments.store
-    if not stores and not arguments.archive:
-        stores = [Path(".stabbench")]
-    for store in stores:
-        if not store.is_dir():
-            raise StabbenchError(
-                f"{store} is no store.", "name one with --store, or an archive with --archive."
-            )
-    parts = [read_store(Store(store)) for store in stores] + [
-        read_archive(path) for path in arguments.archive
-    ]
-    found = collect(parts, planned_seeds)
+    sources: list[Path] = [*arguments.store, *arguments.archive] or [Path(".stabbench")]
+    found = load(*sources, traces=True, planned_seeds=planned_seeds)
+    for problem in found.problems:
+        print(one_line(problem), file=sys.stderr)
     if not found.runs:
         raise StabbenchError(
-            f"there is no run in {', '.join(str(path) for path in [*stores, *arguments.archive])}.",
+            f"there is no run in {', '.join(map(str, sources))}.",
             "train some with pytest, e.g. `pytest --pyargs stabbench.suites.mini -n 2`.",
         )
     return found

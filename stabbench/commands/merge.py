@@ -7,6 +7,7 @@ from pathlib import Path
 
 from stabbench.errors import StabbenchError
 from stabbench.runs import Store
+from stabbench.runs.merge import merge
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,12 +18,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Copy what the target lacks."""
-    target = Store(arguments.target)
     for source in arguments.sources:
         if not (source / "runs").is_dir():
             raise StabbenchError(f"{source} is no store.", "give a folder that has a folder `runs`.")
-    target.check_writable()
-    for source in arguments.sources:
-        copied, present = target.merge(Store(source))
+    counts = merge(Store(arguments.target), [Store(source) for source in arguments.sources])
+    for source, (copied, present) in zip(arguments.sources, counts, strict=True):
         print(f"{source}: {copied} runs copied, {present} were there already")
     return 0

@@ -9,7 +9,7 @@ from stabbench.commands.leaderboard import add_sources, read_sources
 from stabbench.errors import StabbenchError, UnknownNameError
 from stabbench.leaderboard import report
 from stabbench.leaderboard.text import one_line
-from stabbench.runs.store import write_atomic
+from stabbench.runs.files import write_atomic
 from stabbench.samples.collection import RunWithTraces
 from stabbench.samples.groups import RunGroup, group_runs
 

@@ -19,13 +19,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the record, or why the run errored."""
     store = Store(arguments.store)
-    keys = store.keys()
-    found = [key for key in keys if key.startswith(arguments.key)]
+    found = sorted(key for key in {*store.keys(), *store.errors()} if key.startswith(arguments.key))
     if len(found) > 1:
         raise StabbenchError(f"{len(found)} runs begin with {arguments.key}.", "give more of the key.")
     record = store.read(found[0]) if found else None
     if record is None:
-        note = store.error(arguments.key)
+        note = store.error(found[0]) if found else None
         if note is None:
             raise StabbenchError(
                 f"there is no run {arguments.key} in {store.root}.", "name another store with --store."

@@ -101,7 +101,7 @@ def rounded(value: Any) -> Any:
 def footnotes(rows: Sequence[Row], groups: Sequence[RunGroup], collection: Collection) -> tuple[str, ...]:
     """Return what a reader must know, a sentence or two each."""
     records = [run.record for group in groups for run in group.runs]
-    replicates = sum(group.replicates for group in groups)
+    replicates = sum(collection.set_aside.values())
     states = {row.state for row in rows}
     notes = [
         "Scores are those of the end of training on the fixed dev set, in points (100 times the metric). "
@@ -144,7 +144,10 @@ def footnotes(rows: Sequence[Row], groups: Sequence[RunGroup], collection: Colle
     if unscaled := sorted({row.metric for row in rows if row.scored_by.scale == 1}):
         notes.append(f"Scores of {', '.join(unscaled)} are shown as they were measured, not in points.")
     if replicates:
-        notes.append(f"Same-seed repeats, which take part in no number, set aside: {replicates}.")
+        notes.append(
+            "Same-seed repeats, and runs with seeds of their own for a random stream, which take part in no "
+            f"number, set aside: {replicates}."
+        )
     if starts := len(collection.runs) - replicates - len(records):
         notes.append(f"Intermediate runs, which others only start from, set aside: {starts}.")
     if collection.unplaced_errors:

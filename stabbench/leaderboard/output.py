@@ -10,7 +10,7 @@ from stabbench.leaderboard import data, latex, markdown, page
 from stabbench.leaderboard.board import Board
 from stabbench.leaderboard.pictures import Picture, pictures
 from stabbench.leaderboard.plots import darkened, draw, mark
-from stabbench.runs.store import write_atomic
+from stabbench.runs.files import write_atomic
 
 PAGE = "index.html"
 

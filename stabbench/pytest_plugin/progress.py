@@ -13,7 +13,7 @@ import pytest
 
 from stabbench.pytest_plugin.options import Settings
 from stabbench.pytest_plugin.refs import RUN_MARK
-from stabbench.runs.store import read_json
+from stabbench.runs.files import read_json
 from stabbench.text import duration
 
 TTY_SECONDS = 1.0

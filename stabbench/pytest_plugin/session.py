@@ -22,7 +22,7 @@ from stabbench.requests import Group, Request
 from stabbench.runs import ErrorNote, RunRecord, Store
 
 if TYPE_CHECKING:
-    from stabbench.samples.reader import Runs
+    from stabbench.samples.collection import Collection
     from stabbench.samples.stability import Stability
 
 WAIT_SECONDS = 0.2
@@ -61,7 +61,7 @@ class PullSession:
             del self.executor
 
     @cached_property
-    def baseline(self) -> Runs | None:
+    def baseline(self) -> Collection | None:
         """The runs of ``--stab-baseline``."""
         from stabbench.samples.baselines import read_baseline  # with SciPy: not before it is needed
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import math
-from collections.abc import Callable, Mapping
 from typing import Any, Literal, Self
 
-import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from stabbench.errors import RecordError
-from stabbench.spec import Direction, FineTuning, Frozen, RunSpec, canonical_json, digest
+from stabbench.spec import Direction, FineTuning, Frozen, RunSpec
 
 RECORD_FORMAT = 2
 """Layout of records: what an older stabbench must not read. 1 is that of 0.1.0; ``docs/formats.md`` tells."""
@@ -31,6 +27,17 @@ Arrays = dict[str, NDArray[Any]]
 - ``best_logits`` [n_dev, n_labels]: the same at the best evaluation;
 - ``dev_labels`` [n_dev].
 """
+
+DIMENSIONS = {
+    "loss": 1,
+    "gradient_norm": 1,
+    "trace_steps": 1,
+    "layer_norms": 2,
+    "logits": 2,
+    "best_logits": 2,
+    "dev_labels": 1,
+}
+"""How many dimensions each of them has."""
 
 
 class Score(Frozen):
@@ -149,74 +156,6 @@ class RunRecord(Frozen):
     def result(self) -> dict[str, Any]:
         """Return what the run computed: everything but times and provenance."""
         return self.model_dump(mode="json", exclude={"seconds", "created", "environment"})
-
-
-def write_record(record: RunRecord) -> str:
-    """Return the JSON text of a record with its own checksum, so that a changed byte is noticed."""
-    data = record.model_dump(mode="json")
-    return canonical_json({"checksum": digest(data), "record": data}) + "\n"
-
-
-def read_record(text: str, place: str) -> RunRecord:
-    """Return the record of a JSON text.
-
-    Args:
-        text: what ``write_record`` wrote, now or in an older format.
-        place: where it stands, for messages.
-
-    Raises:
-        RecordError: when it is truncated, was changed after it was written, or is of a newer format.
-    """
-    import json
-
-    redo = "it is computed again when a session needs it; delete its folder to silence this."
-    try:
-        envelope = json.loads(text)
-        data, checksum = envelope["record"], envelope["checksum"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise RecordError(f"{place} is truncated or no record ({error}).", redo) from error
-    if not isinstance(data, dict) or digest(data) != checksum:
-        raise RecordError(f"{place} was changed after it was written.", redo)
-    version = data.get("format")
-    if not isinstance(version, int) or version > RECORD_FORMAT:
-        raise RecordError(f"{place} has format {version!r}, newer than {RECORD_FORMAT}.", "update stabbench.")
-    if version not in READERS:
-        raise RecordError(f"{place} has format {version!r}, which there never was.", redo)
-    spec = data.get("spec")
-    if spec is not None and digest(spec) != data.get("key"):
-        raise RecordError(f"{place}: the key is not that of the specification.", redo)
-    try:
-        return RunRecord.model_validate(READERS[version](data))
-    except ValidationError as error:
-        raise RecordError(f"{place} does not fit the schema: {error}", redo) from error
-
-
-def _first(data: dict[str, Any]) -> dict[str, Any]:
-    """Return a record of 0.1.0 as today's: what was added later is neutral."""
-    return {**data, "format": RECORD_FORMAT}
-
-
-READERS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _first, RECORD_FORMAT: lambda data: data}
-"""How a record of each format becomes one of today's."""
-
-
-def pack_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """Return the bytes of an ``.npz`` file; equal arrays give equal bytes."""
-    import zipfile
-
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in sorted(arrays):
-            member = io.BytesIO()
-            np.lib.format.write_array(member, np.ascontiguousarray(arrays[name]), allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getvalue(), zipfile.ZIP_DEFLATED)
-    return buffer.getvalue()
-
-
-def unpack_arrays(data: bytes) -> Arrays:
-    """Return the arrays of an ``.npz`` file's bytes."""
-    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
 
 
 def finite(value: float) -> float | None:

@@ -1,14 +1,16 @@
 """The store: one folder per run, named by the run's key, written atomically.
 
 runs/<key>/record.json, arrays.npz [, model.safetensors ...]   what came of a run
-errors/<key>.json, <key>.log                                   the last time a run errored
+errors/<key>.json                                              the last time a run errored
 leases/<key>.lock                                              who computes it now
 progress/<pid>.json                                            what each trainer is doing
 stopped/<group>.json                                           planned seeds of a grid stopped early
+index.json                                                     a cache of all records (``runs/index.py``)
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -19,11 +21,18 @@ from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from stabbench.errors import RecordError, StoreError
+from stabbench.foreign import Malformed, read_file, read_json, read_npz
+from stabbench.runs.files import sync, write_atomic, write_synced
+from stabbench.runs.index import read_through
 from stabbench.runs.leases import Lease
-from stabbench.runs.record import Arrays, RunRecord, pack_arrays, read_record, unpack_arrays, write_record
+from stabbench.runs.record import Arrays, RunRecord
+from stabbench.runs.written import check_arrays, pack_arrays, read_record, write_record
 from stabbench.spec import Frozen
+
+SEEDS = TypeAdapter(tuple[int, ...])
 
 
 class ErrorNote(Frozen):
@@ -63,8 +72,11 @@ class Store:
 
     def keys(self) -> list[str]:
         """Return the keys of all runs in the store, sorted; a record may yet prove unreadable."""
-        runs = self.root / "runs"
-        return sorted(entry.name for entry in runs.iterdir()) if runs.is_dir() else []
+        try:
+            names = os.listdir(self.root / "runs")  # noqa: PTH208 - ten thousand of them
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return sorted(name for name in names if not name.startswith("."))
 
     def read(self, key: str) -> RunRecord | None:
         """Return the record of a run, or ``None`` when there is none.
@@ -72,59 +84,54 @@ class Store:
         Raises:
             RecordError: when it is truncated, tampered with, or not the record of this key.
         """
-        place = self.folder(key) / "record.json"
+        folder = self.folder(key)
+        place, redo = folder / "record.json", "it is computed again when needed."
         try:
-            text = place.read_text(encoding="utf-8")
-        except (FileNotFoundError, NotADirectoryError):
-            if self.folder(key).is_dir():
-                raise RecordError(f"{place} is missing.", "it is computed again when needed.") from None
-            return None
-        except UnicodeDecodeError as error:
-            raise RecordError(f"{place} is not text.", "it is computed again when needed.") from error
+            text = read_file(place)
+        except Malformed as error:
+            if not os.path.lexists(folder):
+                return None
+            raise RecordError(f"{place} cannot be read: {error}.", redo) from error
         record = read_record(text, str(place))
         if record.key != key:
-            raise RecordError(f"{place} is the record of {record.key}.", "it is computed again when needed.")
-        if record.arrays is not None:
-            self._array_bytes(record)
+            raise RecordError(f"{place} is the record of {record.key}.", redo)
+        self.arrays(record)
         return record
+
+    def read_all(self) -> tuple[dict[str, RunRecord], dict[str, str]]:
+        """Return every record by key, and what is wrong with those that cannot be read, likewise.
+
+        Each is read once, and only where the store's index does not have it.
+        """
+        return read_through(self.root / "index.json", RunRecord, self.keys(), self.read)
 
     def records(self) -> Iterator[RunRecord]:
         """Yield every readable record, by key; unreadable ones are in ``problems``."""
-        for key in self.keys():
-            try:
-                record = self.read(key)
-            except RecordError:
-                continue
-            if record is not None:
-                yield record
+        yield from self.read_all()[0].values()
 
     def problems(self) -> list[str]:
         """Return a message for every record that cannot be read."""
-        found = []
-        for key in self.keys():
-            try:
-                self.read(key)
-            except RecordError as error:
-                found.append(str(error))
-        return found
+        return list(self.read_all()[1].values())
 
     def arrays(self, record: RunRecord) -> Arrays:
         """Return the arrays of a record; imported runs have none.
 
         Raises:
-            RecordError: when their file is missing or was changed.
+            RecordError: when their file is missing, was changed, or holds something else.
         """
-        return unpack_arrays(self._array_bytes(record)) if record.arrays is not None else {}
-
-    def _array_bytes(self, record: RunRecord) -> bytes:
+        if record.arrays is None:
+            return {}
         place = self.folder(record.key) / "arrays.npz"
+        redo = "its run is computed again when needed."
         try:
-            data = place.read_bytes()
-        except FileNotFoundError:
-            data = b""
-        if hashlib.sha256(data).hexdigest() != record.arrays:
-            raise RecordError(f"{place} is missing or was changed.", "its run is computed again when needed.")
-        return data
+            data = read_file(place)
+            if hashlib.sha256(data).hexdigest() != record.arrays:
+                raise RecordError(f"{place} was changed.", redo)
+            arrays = read_npz(data)
+            check_arrays(arrays)
+        except Malformed as error:
+            raise RecordError(f"{place} cannot be read: {error}.", redo) from error
+        return arrays
 
     def write(
         self,
@@ -145,33 +152,49 @@ class Store:
         packed = pack_arrays(arrays) if arrays else None
         if packed is not None:
             record = record.model_copy(update={"arrays": hashlib.sha256(packed).hexdigest()})
-        target = self.folder(record.key)
+        with self._staged(record.key) as staging:
+            for name, source in (files or {}).items():
+                shutil.move(source, staging / name)
+                sync(staging / name)
+            if packed is not None:
+                write_synced(staging / "arrays.npz", packed)
+            write_synced(staging / "record.json", write_record(record).encode())
+        return record
+
+    def adopt(self, folder: Path) -> None:
+        """Copy the folder of a run, which bears its key, with all that it holds, in one atomic step.
+
+        Raises:
+            StoreError: as for ``write``.
+        """
+        with self._staged(folder.name) as staging:
+            for place in shutil.copytree(folder, staging, dirs_exist_ok=True).rglob("*"):
+                sync(place)
+
+    @contextlib.contextmanager
+    def _staged(self, key: str) -> Iterator[Path]:
+        """Give an empty folder that becomes the run's own when all is in it."""
+        target = self.folder(key)
         staging: Path | None = None
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             (self.root / "staging").mkdir(exist_ok=True)
             staging = Path(tempfile.mkdtemp(dir=self.root / "staging"))
+            yield staging
             staging.chmod(0o755)
-            for name, source in (files or {}).items():
-                shutil.move(source, staging / name)
-                _sync(staging / name)
-            if packed is not None:
-                _write_synced(staging / "arrays.npz", packed)
-            _write_synced(staging / "record.json", write_record(record).encode())
-            _sync(staging)
-            if target.exists():  # an unreadable record: it makes room for its successor
-                shutil.rmtree(target)
+            sync(staging)
+            _remove(target)  # an unreadable record: it makes room for its successor
             staging.rename(target)
-            _sync(target.parent)
+            sync(target.parent)
         except OSError as error:
-            if staging is not None:
-                shutil.rmtree(staging, ignore_errors=True)
             raise StoreError(
-                f"the run {record.key[:12]} cannot be written to {self.root}: {error.strerror or error}.",
+                f"the run {key[:12]} cannot be written to {self.root}: {error.strerror or error}.",
                 "free the disk or choose another place with --stab-store; finished runs are kept.",
             ) from error
-        self.clear_error(record.key)
-        return record
+        finally:
+            if staging is not None:
+                shutil.rmtree(staging, ignore_errors=True)
+        self.clear_error(key)
 
     def lease(self, key: str) -> Lease | None:
         """Return the lease on a run for this process, or ``None`` when somebody computes it now."""
@@ -206,6 +229,10 @@ class Store:
         except (OSError, ValueError):
             return None
 
+    def errors(self) -> list[str]:
+        """Return the keys of all runs that errored the last time, sorted."""
+        return sorted(path.stem for path in (self.root / "errors").glob("*.json"))
+
     def clear_error(self, key: str) -> None:
         """Forget an error, since the run has a record now."""
         (self.root / "errors" / f"{key}.json").unlink(missing_ok=True)
@@ -217,68 +244,26 @@ class Store:
         write_atomic(place, json.dumps(sorted(seeds)).encode())
 
     def stopped(self) -> dict[str, tuple[int, ...]]:
-        """Return the planned seeds of every group stopped early; later runs may have completed it."""
-        found = {place.stem: read_json(place) for place in sorted((self.root / "stopped").glob("*.json"))}
-        return {group: tuple(seeds) for group, seeds in found.items() if isinstance(seeds, list)}
-
-    def merge(self, other: Store) -> tuple[int, int]:
-        """Copy the runs of another store that this one lacks; return (copied, already there).
+        """Return the planned seeds of every group stopped early; later runs may have completed it.
 
         Raises:
-            RecordError: when a record of the other store cannot be read (nothing of it is copied).
-            StoreError: when this store cannot be written.
+            RecordError: when a note cannot be read: its group would be taken for a whole one.
         """
-        copied = present = 0
-        for group, seeds in other.stopped().items():
-            self.note_stopped(group, sorted({*seeds, *self.stopped().get(group, ())}))
-        theirs = other.keys()
-        for key in theirs:
-            record = other.read(key)
-            if record is None:
-                continue
+        found = {}
+        for place in sorted((self.root / "stopped").glob("*.json")):
             try:
-                mine = self.read(key)
-            except RecordError:
-                mine = None
-            if mine is not None:
-                present += 1
-                continue
-            self.write(record, other.arrays(record) or None)
-            copied += 1
-        return copied, present
+                found[place.stem] = SEEDS.validate_python(read_json(read_file(place)))
+            except ValueError as error:
+                raise RecordError(
+                    f"{place}, which says what a group was to have, cannot be read: {error}.",
+                    "delete it, and run that group's session again.",
+                ) from error
+        return found
 
 
-def write_atomic(place: Path, data: bytes) -> None:
-    """Replace a file in one step, so that a reader sees the old bytes or the new ones."""
-    descriptor, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(descriptor, 0o644)  # a temporary file is its owner's alone
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(place)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-def read_json(place: Path) -> Any:
-    """Return the JSON of a file, or ``None`` when it is missing or half-written."""
-    try:
-        return json.loads(place.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return None
-
-
-def _write_synced(place: Path, data: bytes) -> None:
-    place.write_bytes(data)
-    _sync(place)
-
-
-def _sync(place: Path) -> None:
-    descriptor = os.open(place, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _remove(place: Path) -> None:
+    """Remove a folder with all that is in it, or whatever else stands in its place."""
+    if place.is_dir() and not place.is_symlink():
+        shutil.rmtree(place)
+    else:
+        place.unlink(missing_ok=True)

@@ -8,26 +8,35 @@ from __future__ import annotations
 
 import gzip
 import io
-import json
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from stabbench.errors import RecordError
-from stabbench.runs.record import read_record
-from stabbench.runs.store import write_atomic
-from stabbench.samples.collection import Collection, Plan, RunWithTraces, Traces
+from stabbench.foreign import read_json, read_lines
+from stabbench.runs.files import write_atomic
+from stabbench.runs.written import read_record
+from stabbench.samples.collection import Collection, Plan, RunWithTraces
+from stabbench.samples.traces import Traces
 from stabbench.spec import canonical_json, digest
 
+SUFFIX = ".runs.jsonl.gz"
+"""How archives are called, unlike baselines; what a file is its content says."""
+
 ARCHIVE_FORMAT = 2
-"""1 is that of 0.1.0: the same lines, whose records are of format 1."""
+"""Layout of archives; ``docs/formats.md`` tells."""
+
+FORMATS = (1, ARCHIVE_FORMAT)
+"""Those that are read: 1 is that of 0.1.0, the same lines with records of format 1."""
 
 
 def write_archive(collection: Collection, path: Path) -> None:
-    """Write an archive in one atomic step."""
+    """Write an archive in one atomic step.
+
+    Raises:
+        Incomplete: when a record cannot be read and nobody knows which group lacks it.
+    """
+    collection.check_readable()
     buffer = io.BytesIO()
     with gzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=9, mtime=0) as file:
         for line in _lines(collection):
@@ -56,25 +65,25 @@ def read_archive(path: Path) -> Collection:
     """
     action = "write it again with `stabbench leaderboard --save-archive`, or take it from version control."
     try:
-        lines = gzip.decompress(path.read_bytes()).decode().splitlines()
-        header = json.loads(lines[0])
+        first, *lines = read_lines(path)
+        header = read_json(first)
         version, count = header["archive"], header["runs"]
         plans = {group: Plan.model_validate(plan) for group, plan in header["plans"].items()}
         unplaced = int(header["unplaced_errors"])
-    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, IndexError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RecordError(f"{path} is missing, truncated or no archive ({error}).", action) from error
-    if version not in (1, ARCHIVE_FORMAT):
+    if version not in FORMATS:
         raise RecordError(
-            f"{path} is an archive of format {version}, not {ARCHIVE_FORMAT}.", "update stabbench."
+            f"{path} is an archive of format {version!r}, not {ARCHIVE_FORMAT}.", "update stabbench."
         )
-    if len(lines) - 1 != count:
-        raise RecordError(f"{path} has {len(lines) - 1} runs where its header names {count}.", action)
+    if len(lines) != count:
+        raise RecordError(f"{path} has {len(lines)} runs where its header names {count}.", action)
     runs = []
-    for number, line in enumerate(lines[1:], start=2):
+    for number, line in enumerate(lines, start=2):
         record = read_record(line, f"{path}, line {number}")
         try:
-            traces = Traces.model_validate(json.loads(line)["traces"])
-        except (KeyError, ValidationError) as error:
+            traces = Traces.model_validate(read_json(line)["traces"])
+        except (KeyError, ValueError) as error:
             raise RecordError(
                 f"{path}, line {number}: its traces are malformed ({error}).", action
             ) from error

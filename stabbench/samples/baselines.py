@@ -14,18 +14,24 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from stabbench.errors import RecordError, StabbenchError, UnknownNameError
+from stabbench.foreign import read_json, read_lines
 from stabbench.registry import suggest
 from stabbench.runs import RunRecord, Score
-from stabbench.runs.store import write_atomic
-from stabbench.samples.reader import Runs
+from stabbench.runs.checks import check_record
+from stabbench.runs.files import write_atomic
+from stabbench.samples.collection import Collection
 from stabbench.samples.stability import Stability
 from stabbench.spec import Direction, Frozen, RunSpec, Seeds, canonical_json
 
 FORMAT = 2
-"""1 is that of 0.1.0: the same lines, without the fields that were added later."""
+"""Layout of baselines; ``docs/formats.md`` tells."""
+
+FORMATS = (1, FORMAT)
+"""Those that are read: 1 is that of 0.1.0, the same lines without the fields that were added later."""
+
 FOLDER = Path("baselines")
 SUFFIX = ".jsonl"
 REDO = "take it from version control, or save it again with `stabbench baseline save`."
@@ -122,7 +128,7 @@ def write_baseline(path: Path, groups: Iterable[Stability]) -> None:
     write_atomic(path, "".join(f"{line}\n" for line in (canonical_json(header), *lines)).encode())
 
 
-def read_baseline(path: Path) -> Runs:
+def read_baseline(path: Path) -> Collection:
     """Return the runs of a baseline; their arrays, evaluations and times are not kept in it.
 
     Raises:
@@ -130,12 +136,12 @@ def read_baseline(path: Path) -> Runs:
             the schema.
     """
     try:
-        first, *lines = path.read_text(encoding="utf-8").splitlines()
-        header = json.loads(first)
+        first, *lines = read_lines(path)
+        header = read_json(first)
         version, count, checksum = header["baseline"], header["lines"], header["checksum"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise RecordError(f"{path} is missing or no baseline ({error}).", REDO) from error
-    if version not in (1, FORMAT):
+    if version not in FORMATS:
         raise RecordError(f"{path} has format {version!r}, newer than {FORMAT}.", "update stabbench.")
     if count != len(lines) or checksum != _checksum(lines):
         raise RecordError(f"{path} was changed after it was written: its checksum does not match.", REDO)
@@ -143,19 +149,19 @@ def read_baseline(path: Path) -> Runs:
     group: GroupLine | None = None
     for number, line in enumerate(lines, start=2):
         try:
-            data = json.loads(line)
+            data = read_json(line)
             if "group" in data:
                 group = GroupLine.model_validate(data)
             elif group is None:
                 raise ValueError("a run without a group above it")
             else:
                 records.append(_record(group, RunLine.model_validate(data)))
-        except (ValueError, ValidationError, IndexError, TypeError) as error:
+        except (ValueError, IndexError, TypeError, ArithmeticError) as error:
             raise RecordError(f"{path}, line {number}, does not fit the schema: {error}", REDO) from error
-    return Runs(tuple(records))
+    return Collection.of(records)
 
 
-def counterpart(baseline: Runs, stability: Stability, name: str) -> Stability:
+def counterpart(baseline: Collection, stability: Stability, name: str) -> Stability:
     """Return the baseline's group of the same task, model and strategy.
 
     A strategy with another recipe has another label, so where no label fits the strategy's name decides.
@@ -232,7 +238,7 @@ def _record(group: GroupLine, run: RunLine) -> RunRecord:
             raise ValueError("the group is not that of its specification")
     common = group.model_dump(exclude={"spec", "environments"})
     own = run.model_dump(exclude={"key", "seeds", "best", "environment"})
-    return RunRecord.model_validate(
+    record = RunRecord.model_validate(
         {
             **common,
             **own,
@@ -242,3 +248,5 @@ def _record(group: GroupLine, run: RunLine) -> RunRecord:
             "environment": group.environments[run.environment],
         }
     )
+    check_record(record)
+    return record

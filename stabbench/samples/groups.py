@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,7 +23,8 @@ class RunGroup:
         strategy: label of the strategy, likewise: another recipe or source makes another row.
         plan: what was planned.
         runs: one per seed, by seed.
-        replicates: same-seed repeats, which no statistic uses.
+        replicates: number of same-seed replicates and runs with seeds of their own for a random stream,
+            which no statistic uses.
     """
 
     model: str
@@ -50,23 +51,13 @@ class RunGroup:
 
 
 def group_runs(collection: Collection) -> tuple[RunGroup, ...]:
-    """Return the groups of a collection, by model, task and strategy.
+    """Return the groups of a collection, by model, task and strategy; ``Collection.samples`` has the rule.
 
-    Groups of which every run is only what others start from (intermediate training) are left out.
+    Raises:
+        Incomplete: when a record cannot be read and nobody knows which group lacks it.
     """
-    starts = {work.start.key for run in collection.runs if (work := run.record.fine_tuning) and work.start}
-    by_group: dict[str, list[RunWithTraces]] = defaultdict(list)
-    replicates: dict[str, int] = defaultdict(int)
-    for run in collection.runs:
-        if run.record.replicate:
-            replicates[run.record.group] += 1
-        else:
-            by_group[run.record.group].append(run)
-    firsts = {
-        group: min(runs, key=_seed).record
-        for group, runs in by_group.items()
-        if not all(run.record.key in starts for run in runs)
-    }
+    collection.check_readable()
+    firsts = {group: runs[0].record for group, runs in collection.samples.items()}
     models = _names((record.model, model_identity(record), _imported(record)) for record in firsts.values())
     tasks = _names((record.task, task_identity(record), _imported(record)) for record in firsts.values())
     rivals = Counter((model_identity(r), task_identity(r), r.strategy) for r in firsts.values())
@@ -74,7 +65,7 @@ def group_runs(collection: Collection) -> tuple[RunGroup, ...]:
     for group, record in firsts.items():
         model, task = model_identity(record), task_identity(record)
         alone = rivals[model, task, record.strategy] == 1
-        runs = tuple(sorted(by_group[group], key=_seed))
+        runs = collection.samples[group]
         found.append(
             RunGroup(
                 model=models[model],
@@ -82,7 +73,7 @@ def group_runs(collection: Collection) -> tuple[RunGroup, ...]:
                 strategy=record.strategy if alone else f"{record.strategy} #{group[:6]}",
                 plan=collection.plans.get(group) or Plan(seeds=tuple(run.record.seed for run in runs)),
                 runs=runs,
-                replicates=replicates[group],
+                replicates=collection.set_aside[group],
             )
         )
     return tuple(sorted(found, key=lambda g: (g.model, g.task, g.strategy)))
@@ -115,7 +106,3 @@ def _names(found: Iterable[tuple[str, str, bool]]) -> dict[str, str]:
 
 def _imported(record: RunRecord) -> bool:
     return record.spec is None
-
-
-def _seed(run: RunWithTraces) -> int:
-    return run.record.seed

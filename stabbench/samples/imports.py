@@ -25,8 +25,7 @@ import csv
 import datetime
 import hashlib
 import io
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from stabbench.errors import DataError, UnknownNameError
+from stabbench.foreign import Malformed, read_file, read_json
 from stabbench.registry import suggest
 from stabbench.runs import RunRecord, Score, Store
 from stabbench.samples.rows import COARSEST, Row
@@ -83,9 +83,9 @@ def read_scores(path: Path, better: Direction | None = None) -> list[RunRecord]:
         DataError: when the file or a row of it is malformed.
     """
     try:
-        data = path.read_bytes()
+        data = read_file(path)
         text = data.decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+    except (Malformed, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read: {error}.", "give a CSV or JSON file in UTF-8.") from error
     source = f"{path.name} sha256:{hashlib.sha256(data).hexdigest()[:16]}"
     records: dict[tuple[str, int], RunRecord] = {}
@@ -126,18 +126,18 @@ def _with_common_step(records: list[RunRecord]) -> list[RunRecord]:
 def _rows(path: Path, text: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     if path.suffix.lower() == ".json":
         try:
-            rows = json.loads(text, parse_float=Decimal, object_pairs_hook=_once_each)
-        except (json.JSONDecodeError, RecursionError) as error:
+            rows = read_json(text, number=Decimal)
+        except Malformed as error:
             raise DataError(f"{path} is not JSON: {error}.", "give a list of objects.") from error
-        except ValueError as error:
-            raise DataError(f"{path}: {error}.", "mend the file.") from error
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise DataError(f"{path} is not a list of objects.", "give one object a run.")
         yield from ((f"entry {number}", row) for number, row in enumerate(rows, start=1))
         return
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
-        _once_each((name, None) for name in reader.fieldnames or ())
+        names = list(reader.fieldnames or ())
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"column {twice!r} comes twice")
         for row in reader:
             if None in row or None in row.values():
                 raise DataError(
@@ -146,16 +146,6 @@ def _rows(path: Path, text: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
             yield f"line {reader.line_num}", {name: value for name, value in row.items() if value != ""}
     except (csv.Error, ValueError) as error:
         raise DataError(f"{path}, line {reader.line_num}: {error}.", "mend the file.") from error
-
-
-def _once_each(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """Return pairs as a dictionary; a name that comes twice is a ``ValueError``."""
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            raise ValueError(f"column {name!r} comes twice")
-        found[name] = value
-    return found
 
 
 def _record(row: Row, better: Direction | None, source: str) -> RunRecord:

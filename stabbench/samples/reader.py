@@ -1,119 +1,77 @@
-"""Runs from Python: ``stabbench.load(".stabbench").to_pandas()``, one row a run."""
+"""The one reader: stores, archives and baselines, alone or joined, become one collection of runs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from stabbench.errors import StoreError
-from stabbench.runs import Checkpoint, RunRecord, Store
-from stabbench.spec import Seeds
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from stabbench.samples.stability import Stability
-
-
-@dataclass(frozen=True)
-class Runs:
-    """Records of runs, from a store or a baseline.
-
-    Attributes:
-        records: the readable records.
-        problems: a message for each record that cannot be read.
-        stopped: planned seeds of the groups that were stopped early.
-    """
-
-    records: tuple[RunRecord, ...]
-    problems: tuple[str, ...] = ()
-    stopped: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-
-    def groups(self, checkpoint: Checkpoint = "last") -> list[Stability]:
-        """Return one sample per group, by task, model and strategy.
-
-        A store does not know what was planned, so each sample counts the runs that are there, unless its
-        grid was stopped early: then it is incomplete and only ``few_failures`` may judge it. Same-seed
-        replicates, and runs whose random streams have seeds of their own, are not part of a plain sample.
-        """
-        from stabbench.samples.stability import Stability
-
-        found: dict[str, list[RunRecord]] = {}
-        for record in self.records:
-            if record.replicate == 0 and (record.spec is None or record.spec.seeds == Seeds.all(record.seed)):
-                found.setdefault(record.group, []).append(record)
-        ordered = sorted(found.values(), key=lambda group: _order(group[0]))
-        samples = []
-        for runs in ordered:
-            seeds = {run.seed for run in runs}
-            planned = sorted(seeds.union(self.stopped.get(runs[0].group, ())))
-            sample = Stability.from_records(runs, planned, checkpoint)
-            sample.stopped_early = not sample.complete
-            samples.append(sample)
-        return samples
-
-    def to_pandas(self) -> pd.DataFrame:
-        """Return a data frame, one row a run, by task, model, strategy and seed.
-
-        ``failed`` judges the last checkpoint; ``recipe.*``, ``parameter.*`` and ``environment.*`` hold the
-        hyperparameters, the strategy's parameters and the environment, empty for imported runs.
-        """
-        import pandas as pd
-
-        return pd.DataFrame([_row(record) for record in sorted(self.records, key=_order)])
+from stabbench.errors import RecordError, StoreError
+from stabbench.foreign import Malformed, read_json, read_lines
+from stabbench.runs import RunRecord, Store
+from stabbench.runs.index import collecting_later, read_through
+from stabbench.samples.archive import read_archive
+from stabbench.samples.baselines import read_baseline
+from stabbench.samples.collection import Collection, Plan, RunWithTraces, collect
+from stabbench.samples.traces import NO_TRACES, Traces, thin
 
 
-def load(store: str | Path | Store) -> Runs:
-    """Return the runs of a store.
+def load(*sources: str | Path | Store, traces: bool = False, planned_seeds: Sequence[int] = ()) -> Collection:
+    """Return the runs of stores, archives and baselines: ``.groups()`` are samples, ``.to_pandas()`` rows.
 
     Args:
-        store: a store, or its folder (``.stabbench``).
+        sources: stores or their folders (``.stabbench``), files of archives and baselines.
+        traces: whether to read losses, gradient norms and predictions of a store's runs too.
+        planned_seeds: the seeds that every group was planned with, so that missing ones show.
+
+    Raises:
+        StoreError: when there is no store, archive or baseline.
+        RecordError: when an archive or a baseline is damaged, or two sources differ in what a run computed.
+            A store's records that cannot be read are told in ``problems``, and their groups are incomplete.
+    """
+    with collecting_later():
+        return collect([_read(source, traces) for source in sources], planned_seeds)
+
+
+def _read(source: str | Path | Store, traces: bool) -> Collection:
+    if isinstance(source, Store):
+        return read_store(source, traces)
+    path = Path(source)
+    if not path.is_file():
+        return read_store(Store(path), traces)
+    try:
+        header = read_json(next(read_lines(path), ""))
+    except Malformed as error:
+        raise RecordError(f"{path} is no archive and no baseline ({error}).", "name another file.") from error
+    if isinstance(header, dict) and "archive" in header:
+        return read_archive(path)
+    return read_baseline(path)
+
+
+def read_store(store: Store, traces: bool = True) -> Collection:
+    """Return the runs of a store with what it remembers of the others: errors, early stops, bad records.
 
     Raises:
         StoreError: when there is no store.
+        RecordError: when the note of an early stop cannot be read.
     """
-    found = store if isinstance(store, Store) else Store(Path(store))
-    if not (found.root / "runs").is_dir():
-        raise StoreError(f"{found.root} is no store.", "give a folder that has a folder `runs`.")
-    return Runs(tuple(found.records()), tuple(found.problems()), found.stopped())
+    if not any((store.root / name).is_dir() for name in ("runs", "errors")):
+        raise StoreError(f"{store.root} is no store.", "give a folder that has a folder `runs`.")
+    records, unreadable = store.read_all()
+    notes = {key: note.kind for key in store.errors() if (note := store.error(key)) and key not in records}
+    thinned = _read_traces(store, records) if traces else {}
+    runs = tuple(RunWithTraces(record, thinned.get(key, NO_TRACES)) for key, record in records.items())
+    return Collection(
+        runs,
+        {group: Plan(seeds=seeds, stopped=True) for group, seeds in store.stopped().items()},
+        errors=notes,
+        unreadable=unreadable,
+        problems=tuple(unreadable.values()),
+    )
 
 
-def _order(record: RunRecord) -> tuple[Any, ...]:
-    return record.task, record.model, record.strategy, record.group, record.seed, record.replicate
+def _read_traces(store: Store, records: dict[str, RunRecord]) -> dict[str, Traces]:
+    def read(key: str) -> Traces:
+        return thin(store.arrays(records[key]))
 
-
-def _row(record: RunRecord) -> Mapping[str, Any]:
-    from stabbench.samples.failed import is_failed  # SciPy takes a second to import
-
-    row = {
-        "key": record.key,
-        "group": record.group,
-        "task": record.task,
-        "model": record.model,
-        "strategy": record.strategy,
-        "seed": record.seed,
-        "replicate": record.replicate,
-        "metric": record.metric,
-        "status": record.status,
-        "failed": is_failed(record),
-        "last": record.last.value,
-        "best": record.best.value,
-        "best_step": record.best.step,
-        "steps": record.last.step,
-        "constant": record.constant,
-        "n_dev": record.n_dev,
-        "train_loss": record.train_loss,
-        "label_entropy": record.label_entropy,
-        "seconds": record.seconds,
-        "created": record.created,
-        "imported_from": record.imported_from,
-    }
-    if record.spec is not None:
-        row |= {f"seeds.{name}": value for name, value in record.spec.seeds}
-    if (work := record.fine_tuning) is not None:
-        row |= {f"recipe.{name}": value for name, value in work.recipe}
-        row |= {f"parameter.{name}": value for name, value in work.strategy.parameters.items()}
-        row["train_size"] = work.task.n_train
-    return row | {f"environment.{name}": value for name, value in record.environment.items()}
+    keys = [key for key, record in records.items() if record.arrays is not None]
+    return read_through(store.root / "traces.json", Traces, keys, read)[0]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stabbench.planning import PlanOptions, plan_group
 from stabbench.requests import Request
-from stabbench.runs import RunRecord, Store
+from stabbench.runs import RunRecord
 from stabbench.suite import Suite
 from stabbench.workshop.search import TASKS
 
@@ -63,10 +63,10 @@ def table(records: Iterable[RunRecord]) -> str:
     """
     from tabulate import tabulate
 
-    from stabbench.samples.reader import Runs
+    from stabbench.samples.collection import Collection
 
     rows = []
-    for group in Runs(tuple(records)).groups():
+    for group in Collection.of(records).groups():
         seconds = [run.seconds for run in group.runs if run.seconds is not None]
         rows.append(
             [
@@ -98,30 +98,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train what neither store nor archive has, then write archive, baseline and table."""
-    from stabbench.samples.archive import read_archive, write_archive
+    from stabbench.samples.archive import SUFFIX, write_archive
     from stabbench.samples.baselines import write_baseline
-    from stabbench.samples.collection import Collection, collect, read_store
-    from stabbench.samples.reader import Runs
+    from stabbench.samples.collection import Collection
+    from stabbench.samples.reader import load
     from stabbench.workshop.pool import train_all
 
-    planned, archive = requests(), arguments.out / "mini.jsonl.gz"
+    planned, archive = requests(), arguments.out / f"mini{SUFFIX}"
     keys = {request.spec.key for request in planned}
-    parts = [read_archive(archive)] if archive.exists() else []
-    archived = {run.record.key for part in parts for run in part.runs}
+    sources = [archive] if archive.exists() else []
+    archived = {record.key for record in load(*sources).records}
     if not arguments.no_train:
         missing = [request for request in planned if request.spec.key not in archived]
         train_all(missing, arguments.store, arguments.workers)
     if (arguments.store / "runs").is_dir():
-        parts.append(read_store(Store(arguments.store)))
-    runs = tuple(run for run in collect(parts).runs if run.record.key in keys)
-    write_archive(collect([Collection(runs)]), archive)
-    records = tuple(run.record for run in runs)
-    groups = [group for group in Runs(records).groups() if group.strategy in BASELINE]
+        sources.append(arguments.store)
+    found = load(*sources, traces=True)
+    found.check_readable()
+    planned_runs = Collection(tuple(run for run in found.runs if run.record.key in keys))
+    write_archive(planned_runs, archive)
+    records = planned_runs.records
+    groups = [group for group in planned_runs.groups() if group.strategy in BASELINE]
     write_baseline(arguments.out / "mini.jsonl", groups)
     (arguments.out / "mini.md").write_text(page(records, len(keys)), encoding="utf-8")
-    print(
-        f"{len(runs)} of {len(keys)} runs; written to {arguments.out}/mini.jsonl.gz, mini.jsonl and mini.md"
-    )
+    print(f"{len(records)} of {len(keys)} runs; written to {archive}, mini.jsonl and mini.md")
     return 0
 
 

@@ -13,8 +13,9 @@ from stabbench.leaderboard.markdown import embedded
 from stabbench.leaderboard.pictures import Picture, pictures
 from stabbench.mini import checkpoint_path
 from stabbench.runs import RunRecord
+from stabbench.samples.archive import read_archive
 from stabbench.samples.baselines import read_baseline
-from stabbench.samples.collection import Collection, RunWithTraces, Traces, collect
+from stabbench.samples.collection import Collection
 from stabbench.workshop.calibration import MODEL, table
 from stabbench.workshop.search import TASKS, cells, chosen_rate, edge_line
 from stabbench.workshop.search import table as grid_table
@@ -62,8 +63,7 @@ def card(
 
 def grid_pictures(records: list[RunRecord]) -> list[Picture]:
     """Return the scores of a grid over its learning rates, with and without bias correction, by task."""
-    runs = tuple(RunWithTraces(record, Traces()) for record in records)
-    drawn = pictures(build(collect([Collection(runs)])))
+    drawn = pictures(build(Collection.of(records)))
     return [picture for picture in drawn if picture.kind == "learning_rates"]
 
 
@@ -92,16 +92,15 @@ def read_parts(
     Raises:
         RecordError: when an archive, or the second encoder's baseline, is missing or damaged.
     """
-    from stabbench.samples.archive import read_archive
 
     def records(name: str) -> list[RunRecord]:
-        return [run.record for run in read_archive(baselines / name).runs]
+        return list(read_archive(baselines / name).records)
 
     grids = {
-        f"The shipped encoder ({MODEL}, seed 0)": records("mini-grid.jsonl.gz"),
-        "A second encoder, pre-trained with `--seed 1`": records("mini-grid-seed1.jsonl.gz"),
+        f"The shipped encoder ({MODEL}, seed 0)": records("mini-grid.runs.jsonl.gz"),
+        "A second encoder, pre-trained with `--seed 1`": records("mini-grid-seed1.runs.jsonl.gz"),
     }
-    return records("mini.jsonl.gz"), grids, list(read_baseline(baselines / "mini-seed1.jsonl").records)
+    return records("mini.runs.jsonl.gz"), grids, list(read_baseline(baselines / "mini-seed1.jsonl").records)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

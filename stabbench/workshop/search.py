@@ -130,7 +130,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", action="append", choices=TASKS, help="only this task; repeatable")
     parser.add_argument("--store", type=Path, default=Path(".stabbench/search"), help="where runs are kept")
     parser.add_argument(
-        "--archive", type=Path, default=Path("baselines/mini-grid.jsonl.gz"), help="file for the runs"
+        "--archive", type=Path, default=Path("baselines/mini-grid.runs.jsonl.gz"), help="file for the runs"
     )
     parser.add_argument("--workers", type=int, default=2, help="runs in flight; default: 2")
 
@@ -138,7 +138,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Train what the grid lacks, print it, and name the learning rate."""
     from stabbench.samples.archive import read_archive, write_archive
-    from stabbench.samples.collection import Collection, RunWithTraces, Traces, collect
+    from stabbench.samples.collection import Collection
     from stabbench.workshop.pool import train_all
 
     requests: list[Request] = []
@@ -148,16 +148,14 @@ def run(arguments: argparse.Namespace) -> int:
             suite = Suite(task=task, models=[arguments.model], seeds=SEEDS)
             for strategy in STRATEGIES.values():
                 requests += plan_group(suite, task, arguments.model, strategy, options).requests
-    archived = read_archive(arguments.archive).runs if arguments.archive.exists() else ()
-    known = {run.record.key: run.record for run in archived}
+    archived = read_archive(arguments.archive).records if arguments.archive.exists() else ()
+    known = {record.key: record for record in archived}
     missing = [request for request in requests if request.spec.key not in known]
     train_all(missing, arguments.store, arguments.workers)
     store = Store(arguments.store)
     found = [known.get(request.spec.key) or store.read(request.spec.key) for request in requests]
     records = [record for record in found if record is not None]
-    write_archive(
-        collect([Collection(tuple(RunWithTraces(r, Traces()) for r in records))]), arguments.archive
-    )
+    write_archive(Collection.of(records), arguments.archive)
     grid = cells(records)
     print(f"Failed runs over learning rates, {SEEDS} seeds, three epochs:\n\n{table(grid)}\n")
     for task in arguments.task or TASKS:

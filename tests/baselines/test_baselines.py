@@ -16,7 +16,7 @@ from stabbench.errors import RecordError, StabbenchError, UnknownNameError
 from stabbench.leaderboard.published import read_published
 from stabbench.runs import RunRecord, Score, Store
 from stabbench.samples.baselines import baseline_path, counterpart, read_baseline, write_baseline
-from stabbench.samples.reader import Runs
+from stabbench.samples.collection import Collection
 from stabbench.samples.stability import Stability
 from stabbench.spec import Seeds
 from tests.samples.records import MAJORITY, SHAKY, STEADY, N, record, records
@@ -127,7 +127,9 @@ def test_incomplete_and_ambiguous_groups_are_not_saved(tmp_path: Path) -> None:
 
 
 def test_the_counterpart_is_the_same_strategy_whatever_its_recipe() -> None:
-    baseline = Runs((*records(STEADY), *records(SHAKY, strategy="devlin"), *records(STEADY, task="cola")))
+    baseline = Collection.of(
+        [*records(STEADY), *records(SHAKY, strategy="devlin"), *records(STEADY, task="cola")]
+    )
     found = counterpart(
         baseline, groups(records(SHAKY, label="ours@epochs=3", recipe={"epochs": 4}))[0], "main"
     )

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
         "mypy",
         "ruff check .",
         "ruff format --check .",
-        "stabbench leaderboard --archive baselines/mini.jsonl.gz --check",
+        "stabbench leaderboard --archive baselines/mini.runs.jsonl.gz --check",
     ],
 )
 def test_nothing_is_found(command: str) -> None:

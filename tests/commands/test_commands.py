@@ -80,6 +80,19 @@ def test_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "the log" in capsys.readouterr().out
 
 
+def test_show_finds_an_errored_run_by_the_beginning_of_its_key(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store, done, errored = Store(tmp_path), make_record(0), make_record(1)
+    store.write(done)
+    store.note_error(ErrorNote(key=errored.key, kind="crash", message="signal 11", log="the end"))
+    assert main(["show", errored.key[:12], "--store", str(tmp_path)]) == 1
+    assert f"{errored.key} errored (crash): signal 11\nthe end" in capsys.readouterr().out
+    store.note_error(ErrorNote(key=done.key[:12] + "0" * 52, kind="crash", message="signal 11", log=""))
+    assert main(["show", done.key[:12], "--store", str(tmp_path)]) == 2
+    assert "2 runs begin with" in capsys.readouterr().err
+
+
 def test_merge_of_what_is_no_store(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["merge", str(tmp_path / "all"), str(tmp_path / "none")]) == 2
     assert "is no store" in capsys.readouterr().err

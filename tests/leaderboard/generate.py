@@ -12,7 +12,8 @@ import numpy as np
 from stabbench.leaderboard.published import Published
 from stabbench.metrics import for_classifiers
 from stabbench.runs import Evaluation, RunRecord, Score, Store
-from stabbench.samples.collection import Collection, RunWithTraces, collect, thin
+from stabbench.samples.collection import Collection, RunWithTraces, collect
+from stabbench.samples.traces import thin
 from stabbench.spec import ModelSpec, Recipe, RunSpec, Seeds, StrategySpec, TaskSpec
 
 N_DEV = 500

@@ -8,9 +8,15 @@ import numpy as np
 import pytest
 
 from stabbench.errors import RecordError
+from stabbench.leaderboard.board import build
+from stabbench.leaderboard.table import State
 from stabbench.runs import ErrorNote, Store
-from stabbench.samples.archive import read_archive, write_archive
-from stabbench.samples.collection import POINTS, Collection, Plan, RunWithTraces, collect, read_store, thin
+from stabbench.samples.archive import SUFFIX, read_archive, write_archive
+from stabbench.samples.baselines import baseline_names, read_baseline
+from stabbench.samples.collection import Collection, Plan, RunWithTraces, collect
+from stabbench.samples.reader import load, read_store
+from stabbench.samples.stability import Incomplete
+from stabbench.samples.traces import POINTS, thin
 from stabbench.spec import Seeds
 from tests.leaderboard.generate import fill, run, runs
 
@@ -101,13 +107,23 @@ def test_errored_runs_of_a_store_are_found_by_their_keys(tmp_path: Path) -> None
     assert found.unplaced_errors == 1
 
 
-def test_a_tampered_record_stops_the_leaderboard(tmp_path: Path) -> None:
+def test_a_tampered_record_makes_its_group_incomplete(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    fill(store, ["ours"], ["mini-rte"], range(2))
-    place = next(tmp_path.glob("runs/*/record.json"))
+    fill(store, ["ours"], ["mini-rte"], range(25))
+    place = store.folder(run("ours", "mini-rte", 1)[0].key) / "record.json"
     place.write_text(place.read_text().replace('"mini-bert"', '"mini-tree"'))
-    with pytest.raises(RecordError, match="changed"):
-        read_store(store)
+    (row,) = build(load(store)).rows
+    assert (row.state, row.errored, row.verdict) == (State.INCOMPLETE, 1, "INCOMPLETE")
+
+
+def test_a_bad_record_of_an_unknown_group_stops_the_leaderboard(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    fill(store, ["ours"], ["mini-rte"], range(25))
+    lost, arrays = run("devlin", "mini-rte", 1)
+    store.write(lost, arrays)
+    (store.folder(lost.key) / "record.json").write_text("{")
+    with pytest.raises(Incomplete, match="any group may lack them"):
+        build(load(store))
 
 
 def test_an_error_that_was_mended_elsewhere_is_none() -> None:
@@ -134,3 +150,11 @@ def test_copies_that_differ_in_times_only_are_one_run_in_any_order() -> None:
     other = collect([Collection((later,)), Collection((first,))])
     assert one == other
     assert len(one.runs) == 1
+
+
+def test_no_archive_is_called_like_a_baseline() -> None:
+    folder = Path(__file__).parents[2] / "baselines"
+    archives = {path.name.removesuffix(SUFFIX) for path in folder.glob("*.gz")}
+    assert {"mini", "mini-grid", "mini-grid-seed1"} == archives
+    assert all(read_archive(folder / f"{name}{SUFFIX}").runs for name in archives)
+    assert all(read_baseline(folder / f"{name}.jsonl").runs for name in baseline_names(folder))

@@ -16,7 +16,8 @@ import pytest
 from stabbench.leaderboard import page
 from stabbench.leaderboard.board import Board, build
 from stabbench.leaderboard.published import Published
-from stabbench.samples.collection import Collection, Plan, RunWithTraces, collect, thin
+from stabbench.samples.collection import Collection, Plan, RunWithTraces, collect
+from stabbench.samples.traces import thin
 from tests.leaderboard.browser import chromium, missing, shape
 from tests.leaderboard.generate import run, runs
 from tests.leaderboard.toy import TOY, with_everywhere, worst

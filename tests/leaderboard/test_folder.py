@@ -167,6 +167,6 @@ def test_no_store_and_no_runs_are_named(
     monkeypatch.chdir(tmp_path)
     assert main(["leaderboard"]) == 2
     assert ".stabbench is no store" in capsys.readouterr().err
-    (tmp_path / ".stabbench").mkdir()
+    (tmp_path / ".stabbench" / "runs").mkdir(parents=True)
     assert main(["leaderboard"]) == 2
     assert "there is no run" in capsys.readouterr().err

@@ -9,8 +9,9 @@ from stabbench.cli import main
 from stabbench.leaderboard.diagnosis import Cause, diagnose, suggestions
 from stabbench.leaderboard.report import bars, document, group_report, picture, run_report
 from stabbench.runs import Score, Store
-from stabbench.samples.collection import Collection, Plan, RunWithTraces, collect, thin
+from stabbench.samples.collection import Collection, Plan, RunWithTraces, collect
 from stabbench.samples.groups import RunGroup, group_runs
+from stabbench.samples.traces import thin
 from tests.leaderboard.generate import fill, run, runs
 
 

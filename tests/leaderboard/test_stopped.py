@@ -7,7 +7,8 @@ from pathlib import Path
 from stabbench.leaderboard.board import build
 from stabbench.leaderboard.table import State
 from stabbench.runs import Store
-from stabbench.samples.collection import collect, read_store
+from stabbench.samples.collection import collect
+from stabbench.samples.reader import read_store
 from tests.samples.records import STEADY, records
 
 

@@ -21,7 +21,8 @@ from stabbench.leaderboard.markdown import render as markdown
 from stabbench.leaderboard.pictures import pictures
 from stabbench.leaderboard.table import Row, State
 from stabbench.runs import Score
-from stabbench.samples.collection import Collection, Plan, RunWithTraces, collect, thin
+from stabbench.samples.collection import Collection, Plan, RunWithTraces, collect
+from stabbench.samples.traces import thin
 from stabbench.spec import Direction
 from tests.leaderboard.generate import collection, run, runs
 

@@ -16,9 +16,11 @@ from hypothesis.extra import numpy as hnp
 from pydantic import ValidationError
 
 from stabbench.errors import RecordError, StoreError
+from stabbench.foreign import read_npz
 from stabbench.runs import ErrorNote, Lease, RunRecord, Score, Store
-from stabbench.runs.record import pack_arrays, read_record, unpack_arrays, write_record
-from stabbench.runs.store import write_atomic
+from stabbench.runs.files import write_atomic
+from stabbench.runs.merge import merge
+from stabbench.runs.written import pack_arrays, read_record, write_record
 from stabbench.spec import canonical_json, digest
 from tests.spec.test_spec import make_spec
 
@@ -78,7 +80,7 @@ def test_an_absent_run_is_none(store: Store) -> None:
 def test_arrays_survive_bit_for_bit(arrays: dict[str, np.ndarray]) -> None:
     packed = pack_arrays(arrays)
     assert pack_arrays(dict(reversed(list(arrays.items())))) == packed
-    for name, array in unpack_arrays(packed).items():
+    for name, array in read_npz(packed).items():
         assert array.tobytes() == arrays[name].tobytes()
         assert array.shape == arrays[name].shape
 
@@ -152,7 +154,7 @@ def test_a_full_disk_leaves_nothing_half_written(store: Store, monkeypatch: pyte
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("stabbench.runs.store._write_synced", full)
+        patch.setattr("stabbench.runs.store.write_synced", full)
         with pytest.raises(StoreError, match="No space left"):
             store.write(make_record())
     assert store.keys() == []
@@ -174,7 +176,7 @@ def test_merge(store: Store, tmp_path: Path) -> None:
     store.write(make_record(0))
     other.write(make_record(0))
     other.write(make_record(1), arrays)
-    assert store.merge(other) == (1, 1)
+    assert merge(store, [other]) == [(1, 1)]
     assert len(store.keys()) == 2
     np.testing.assert_array_equal(
         store.arrays(next(r for r in store.records() if r.seed == 1))["loss"], [1, 1]

@@ -14,6 +14,7 @@ N, MAJORITY = 277, 146
 def confusion(correct: int, n: int = N, majority: int = MAJORITY) -> tuple[tuple[int, ...], ...]:
     """Return counts with so many right, both labels predicted where that is possible."""
     right = min(correct, majority - 1) if correct != majority else majority
+    right = max(right, correct - (n - majority))
     other = correct - right
     return ((right, majority - right), (n - majority - other, other))
 

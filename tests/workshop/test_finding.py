@@ -91,6 +91,6 @@ def test_the_default_learning_rate_is_what_the_search_found() -> None:
     from stabbench.samples.archive import read_archive
     from stabbench.workshop.search import cells, chosen_rate
 
-    archive = Path(__file__).parents[2] / "baselines" / "mini-grid.jsonl.gz"
+    archive = Path(__file__).parents[2] / "baselines" / "mini-grid.runs.jsonl.gz"
     grid = cells(run.record for run in read_archive(archive).runs)
     assert models.resolve("mini-bert").recipe.learning_rate == chosen_rate(grid)
