@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from textwrap import wrap
 
 import numpy as np
 from tabulate import tabulate
 
 from stabbench import metrics
+from stabbench.commands.sources import PLACE, add_places, read_source
 from stabbench.commands.textplot import BLOCKS, bars, strips
-from stabbench.errors import StabbenchError, UnknownNameError
+from stabbench.errors import StabbenchError
 from stabbench.leaderboard.text import DASH, one_line
 from stabbench.metrics import Metric
-from stabbench.registry import suggest
 from stabbench.runs import RunRecord, Store
 from stabbench.samples.agreement import Agreement, RunWithPredictions
 from stabbench.samples.analysis import Analysis, Contrast, Scores, analyse, contrast
-from stabbench.samples.archive import read_archive
-from stabbench.samples.baselines import FOLDER, baseline_names, baseline_path, read_baseline
-from stabbench.samples.reader import Runs, load
+from stabbench.samples.collection import Collection, RunWithTraces, names
 from stabbench.samples.seeds import Grid, Repeats
 from stabbench.statistics import Component
 
@@ -33,23 +30,23 @@ MARGIN = 20
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    place = "a store's folder, an archive (.gz), a baseline, or a group's digest"
-    parser.add_argument("source", help=f"{place}, perhaps with :STRATEGY behind it")
+    parser.add_argument("source", help=PLACE)
     parser.add_argument("other", nargs="?", help="what each group is contrasted with, named likewise")
-    parser.add_argument("--store", type=Path, default=Path(".stabbench"), help="default: .stabbench")
-    parser.add_argument("--folder", type=Path, default=FOLDER, help="of baselines; default: baselines")
+    add_places(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object; scores are fractions")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what each group of the source shows, and how it compares with the other's."""
-    runs, details = _read(arguments.source, arguments)
+    runs, store = read_source(arguments.source, arguments)
+    if not runs.runs:
+        raise StabbenchError(f"there is no run in {arguments.source}.", "train some with pytest first.")
     samples = {sample.runs[0].group: sample for sample in runs.groups()}
     found = [
-        (analyse([details(record) for record in records], samples.get(records[0].group)), records)
-        for records in _groups(runs)
+        (analyse([_predictions(one, store) for one in group], samples.get(group[0].record.group)), group)
+        for group in _groups(runs)
     ]
-    contrasts = _contrasts(runs, _read(arguments.other, arguments)[0]) if arguments.other else []
+    contrasts = _contrasts(runs, read_source(arguments.other, arguments)[0]) if arguments.other else []
     if arguments.json:
         data = {
             "groups": [asdict(analysis) for analysis, _ in found],
@@ -57,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
         }
         print(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False))
         return 0
-    blocks = [describe(analysis, records[0]) for analysis, records in found]
+    blocks = [describe(analysis, group[0].record) for analysis, group in found]
     print("\n\n".join(blocks + [describe_contrast(one) for one in contrasts]))
     return 0
 
@@ -214,7 +211,7 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
-def _contrasts(first: Runs, second: Runs) -> list[Contrast]:
+def _contrasts(first: Collection, second: Collection) -> list[Contrast]:
     pairs = [
         (a, b) for a in first.groups() for b in second.groups() if (a.task, a.model) == (b.task, b.model)
     ]
@@ -226,60 +223,16 @@ def _contrasts(first: Runs, second: Runs) -> list[Contrast]:
     return [contrast(a, b) for a, b in pairs]
 
 
-def _groups(runs: Runs) -> list[list[RunRecord]]:
-    found: dict[str, list[RunRecord]] = {}
-    for record in sorted(runs.records, key=lambda r: (r.task, r.model, r.strategy, r.group, r.seed, r.key)):
-        found.setdefault(record.group, []).append(record)
+def _groups(runs: Collection) -> list[list[RunWithTraces]]:
+    """Return the runs of each group, replicates and those with seeds per stream among them."""
+    found: dict[str, list[RunWithTraces]] = {}
+    for run in sorted(runs.runs, key=lambda run: (*names(run.record), run.record.seed, run.record.key)):
+        found.setdefault(run.record.group, []).append(run)
     return list(found.values())
 
 
-def _read(text: str, arguments: argparse.Namespace) -> tuple[Runs, Callable[[RunRecord], RunWithPredictions]]:
-    """Return the runs that a source names, and what gives the predictions of one of them.
-
-    Raises:
-        StabbenchError: when there are none, or one cannot be read.
-    """
-    source, _, strategy = text.partition(":")
-    runs, details = _source(source, arguments)
-    if runs.problems:
-        raise StabbenchError(f"{source} has unreadable runs: {runs.problems[0]}", "compute or remove them.")
-    if not runs.records:
-        raise StabbenchError(f"there is no run in {source}.", "train some with pytest first.")
-    if strategy:
-        chosen = tuple(record for record in runs.records if record.strategy == strategy)
-        if not chosen:
-            known = {record.strategy for record in runs.records}
-            raise UnknownNameError(f"{source} has no strategy {strategy!r}.", suggest(strategy, known))
-        runs = Runs(chosen, stopped=runs.stopped)
-    return runs, details
-
-
-def _source(
-    source: str, arguments: argparse.Namespace
-) -> tuple[Runs, Callable[[RunRecord], RunWithPredictions]]:
-    if (Path(source) / "runs").is_dir():
-        return _store(Path(source))
-    if source.endswith(".gz"):
-        found = {run.record.key: run for run in read_archive(Path(source)).runs}
-
-        def thinned(record: RunRecord) -> RunWithPredictions:
-            predictions = found[record.key].traces.predictions
-            return RunWithPredictions(record, np.asarray(predictions) if predictions else None)
-
-        return Runs(tuple(run.record for run in found.values())), thinned
-    if source.endswith(".jsonl") or source in baseline_names(arguments.folder):
-        return read_baseline(baseline_path(source, arguments.folder)), RunWithPredictions
-    if (arguments.store / "runs").is_dir():
-        runs, details = _store(arguments.store)
-        group = tuple(record for record in runs.records if record.group.startswith(source))
-        if len({record.group for record in group}) == 1:
-            return Runs(group, stopped=runs.stopped), details
-    raise UnknownNameError(
-        f"{source!r} is no store, no archive, no baseline, and no group of {arguments.store}.",
-        suggest(source, baseline_names(arguments.folder)),
-    )
-
-
-def _store(place: Path) -> tuple[Runs, Callable[[RunRecord], RunWithPredictions]]:
-    store = Store(place)
-    return load(store), lambda record: RunWithPredictions.from_arrays(record, store.arrays(record))
+def _predictions(run: RunWithTraces, store: Store | None) -> RunWithPredictions:
+    if store is not None:
+        return RunWithPredictions.from_arrays(run.record, store.arrays(run.record))
+    kept = run.traces.predictions
+    return RunWithPredictions(run.record, np.asarray(kept) if kept else None)

@@ -6,34 +6,30 @@ import argparse
 import math
 import re
 from dataclasses import replace
-from pathlib import Path
 
 from tabulate import tabulate
 
+from stabbench.commands.sources import PLACE, add_places, read_source
 from stabbench.commands.textplot import strips
-from stabbench.errors import StabbenchError, UnknownNameError
-from stabbench.registry import suggest
-from stabbench.samples.baselines import FOLDER, SUFFIX, baseline_names, baseline_path, read_baseline
-from stabbench.samples.collection import Collection
+from stabbench.errors import StabbenchError
 from stabbench.samples.comparison import check_comparable, differences
-from stabbench.samples.reader import load
 from stabbench.samples.stability import Stability
 from stabbench.statistics import Evidence
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    place = "a baseline, a store's folder, an archive, or a group's digest, perhaps with :STRATEGY behind it"
-    parser.add_argument("a", help=f"the reference: {place}")
+    parser.add_argument("a", help=f"the reference: {PLACE}")
     parser.add_argument("b", help="what is compared with it, named likewise")
-    parser.add_argument("--store", type=Path, default=Path(".stabbench"), help="default: .stabbench")
-    parser.add_argument("--folder", type=Path, default=FOLDER, help="of baselines; default: baselines")
+    add_places(parser)
     parser.add_argument("--checkpoint", choices=("last", "best"), default="last", help="default: last")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the comparison of every pair of groups on one task and model."""
-    sides = [_groups(text, arguments) for text in (arguments.a, arguments.b)]
+    sides = [
+        read_source(text, arguments)[0].groups(arguments.checkpoint) for text in (arguments.a, arguments.b)
+    ]
     pairs = _pairs(*sides)
     if not pairs:
         names = [", ".join(map(str, side)) or "nothing" for side in sides]
@@ -103,34 +99,6 @@ def _row(name: str, group: Stability) -> list[str]:
     scores = (group.mean, group.std, group.std_of_successes, group.best)
     cells = ["-" if math.isnan(score) else group.metric.text(score, 2) for score in scores]
     return [name, str(group.finished), f"{group.failed}/{group.finished}", *cells]
-
-
-def _groups(text: str, arguments: argparse.Namespace) -> list[Stability]:
-    source, _, strategy = text.partition(":")
-    runs = _runs(source, arguments)
-    groups = runs.groups(arguments.checkpoint)
-    chosen = [group for group in groups if not strategy or group.strategy == strategy]
-    if not chosen:
-        raise UnknownNameError(
-            f"{source} has no strategy {strategy!r}.", suggest(strategy, {group.strategy for group in groups})
-        )
-    return chosen
-
-
-def _runs(source: str, arguments: argparse.Namespace) -> Collection:
-    if (Path(source) / "runs").is_dir() or Path(source).is_file():
-        return load(source)
-    if source.endswith(SUFFIX) or source in baseline_names(arguments.folder):
-        return read_baseline(baseline_path(source, arguments.folder))
-    if (arguments.store / "runs").is_dir():
-        found = load(arguments.store)
-        if len({group for group in found.samples if group.startswith(source)}) == 1:
-            runs = tuple(run for run in found.runs if run.record.group.startswith(source))
-            return replace(found, runs=runs)
-    raise UnknownNameError(
-        f"{source!r} is no baseline, no store, and no group of {arguments.store}.",
-        suggest(source, baseline_names(arguments.folder)),
-    )
 
 
 def _pairs(first: list[Stability], second: list[Stability]) -> list[tuple[Stability, Stability]]:

@@ -12,9 +12,10 @@ import numpy as np
 
 from stabbench import statistics
 from stabbench.samples.agreement import Agreement, RunWithPredictions, agreement
+from stabbench.samples.collection import is_plain
 from stabbench.samples.comparison import check_comparable
 from stabbench.samples.failed import is_collapsed
-from stabbench.samples.seeds import Grid, Repeats, grids, has_one_seed, repeats
+from stabbench.samples.seeds import Grid, Repeats, grids, repeats
 from stabbench.samples.stability import Stability
 
 Interval = tuple[float, float]
@@ -96,7 +97,7 @@ def analyse(runs: Sequence[RunWithPredictions], planned: Stability | None = None
         planned: the group's sample, if it is known which of its runs are not there.
     """
     first = runs[0].record
-    plain = [run for run in runs if run.record.replicate == 0 and has_one_seed(run.record)]
+    plain = [run for run in runs if is_plain(run.record)]
     sample = Stability.from_records(run.record for run in plain) if plain else None
     missing = [] if sample else ["scores: no run has one seed for all its random streams"]
     if planned and not planned.complete:

@@ -12,6 +12,7 @@ import numpy as np
 from stabbench import statistics
 from stabbench.runs import RunRecord
 from stabbench.samples.agreement import RunWithPredictions
+from stabbench.samples.collection import is_plain
 from stabbench.samples.failed import judged_score
 from stabbench.spec import Seeds
 from stabbench.statistics import Decomposition
@@ -55,11 +56,6 @@ class Grid:
     orders: tuple[int, ...]
     scores: tuple[tuple[float | None, ...], ...]
     variance: Decomposition | None
-
-
-def has_one_seed(record: RunRecord) -> bool:
-    """Return whether all random streams of a run have the same seed, as far as its record tells."""
-    return record.spec is None or record.spec.seeds == Seeds.all(record.seed)
 
 
 def repeats(runs: Sequence[RunWithPredictions]) -> tuple[Repeats | None, list[str]]:
@@ -110,7 +106,7 @@ def grids(runs: Sequence[RunWithPredictions]) -> tuple[list[Grid], list[str]]:
         seeds = record.spec.seeds
         at = seeds.head, seeds.order
         others = {name: value for name, value in seeds if name not in ("head", "order")}
-        if has_one_seed(record):
+        if is_plain(record):
             diagonal[at] = _score(record)
         elif seeds.head != seeds.order and set(others.values()) <= set(at):
             cells[tuple(name for name, value in others.items() if value == seeds.order)][at] = _score(record)

@@ -12,8 +12,7 @@ from stabbench.cli import main
 from stabbench.runs import Store
 from stabbench.samples.archive import write_archive
 from stabbench.samples.baselines import write_baseline
-from stabbench.samples.collection import read_store
-from stabbench.samples.reader import load
+from stabbench.samples.reader import load, read_store
 from stabbench.spec import Seeds
 from tests.leaderboard.generate import run
 from tests.samples.test_analysis import with_seeds
@@ -126,7 +125,7 @@ def test_a_group_is_named_by_the_beginning_of_its_digest(
 @pytest.mark.parametrize(
     ("words", "cause"),
     [
-        (["nowhere"], "is no store, no archive, no baseline, and no group"),
+        (["nowhere"], "is no baseline, no store, no archive, and no group"),
         (["{store}:devlim"], "did you mean 'devlin'"),
         (["{store}:ours", "{other}"], "no task and model in common"),
     ],
