@@ -3,14 +3,15 @@
 from typing import TYPE_CHECKING, Any
 
 from stabbench.errors import StabbenchError
-from stabbench.spec import Recipe, RunSpec
+from stabbench.recipe import Recipe
+from stabbench.spec import RunSpec
 from stabbench.suite import Suite
 
 if TYPE_CHECKING:
     from stabbench.samples.reader import load
 
 __all__ = ["Recipe", "RunSpec", "StabbenchError", "Suite", "load"]
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 
 def __getattr__(name: str) -> Any:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from stabbench.errors import StabbenchError, UnknownNameError
 from stabbench.planning import PlanOptions, override, parse_overrides
+from stabbench.recipe import Recipe
 from stabbench.registry import suggest
-from stabbench.spec import STREAMS, Recipe
+from stabbench.spec import STREAMS
 from stabbench.strategies.catalog import parse_strategy
 from stabbench.suite import parse_seeds
 

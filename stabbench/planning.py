@@ -16,9 +16,10 @@ from pydantic import ValidationError
 
 from stabbench import metrics, models, tasks
 from stabbench.errors import StabbenchError, UnknownNameError
+from stabbench.recipe import Recipe
 from stabbench.registry import suggest
 from stabbench.requests import Group, Request, RunId
-from stabbench.spec import STREAMS, FineTuning, ModelSpec, Recipe, RunSpec, Seeds, StrategySpec, TaskSpec
+from stabbench.spec import STREAMS, FineTuning, ModelSpec, RunSpec, Seeds, StrategySpec, TaskSpec
 from stabbench.strategies.catalog import (
     label_of,
     parameters_of,

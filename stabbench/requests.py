@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from stabbench.runs import ErrorNote
-from stabbench.spec import FineTuning, Frozen, RunSpec
+from stabbench.spec import FineTuning, RunSpec
+from stabbench.stored import Frozen
 from stabbench.tasks import Task
 
 

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import math
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-    model_validator,
-)
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+
+from stabbench.recipe import Recipe
+from stabbench.stored import Frozen, Stored, digest
 
 FORMAT_VERSION = 1
 """Version of a specification's layout; it is part of every key, so it rises only when old keys must end.
@@ -26,149 +20,8 @@ Fields that are added later do not raise it (see ``Stored``); ``docs/formats.md`
 TRAINER_VERSION = 1
 """Raised whenever the trainer computes something else for the same specification."""
 
-Precision = Literal["fp32", "tf32", "bf16"]
-
 Direction = Literal["higher", "lower"]
 """Which scores of a metric are better."""
-
-
-def canonical_json(data: Any) -> str:
-    """Return the one JSON text of ``data``: sorted keys, no white space, no NaN or infinity."""
-    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-
-
-def digest(data: Any) -> str:
-    """Return the SHA-256 of the canonical JSON of ``data``, in hexadecimal."""
-    return hashlib.sha256(canonical_json(data).encode()).hexdigest()
-
-
-class Frozen(BaseModel):
-    """Base of all plain data that travels between rooms: immutable, no unknown fields, no NaN."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Stored(Frozen):
-    """Base of what is kept under a key: a field that is added later must not change the keys of old runs.
-
-    A field that is not among ``always`` is written only where it differs from its default, so a text that
-    was stored before the field existed and one that is written today have the same digest. The default of
-    such a field is its neutral value, for ever.
-
-    Attributes:
-        always: fields that are written whatever their value: those of the first format.
-    """
-
-    always: ClassVar[frozenset[str]] = frozenset()
-
-    @model_serializer(mode="wrap")
-    def _without_neutral(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        data: dict[str, Any] = handler(self)
-        for name, field in type(self).model_fields.items():
-            if name in data and name not in self.always and not field.is_required():
-                neutral = field.get_default(call_default_factory=True)
-                if getattr(self, name) == neutral:
-                    del data[name]
-        return data
-
-
-class Recipe(Stored):
-    """Every hyperparameter of one fine-tuning run.
-
-    The defaults are those of BERT-large in Mosbach et al. (2021), Table 3, as coded by the authors,
-    with bias correction.
-
-    Attributes:
-        learning_rate: peak learning rate.
-        epochs: passes over the training set, unless ``steps`` is set.
-        steps: number of updates; overrides ``epochs``.
-        batch_size: rows per update; the last batch of an epoch may be smaller.
-        warmup_ratio: share of all updates in which the learning rate rises linearly from 0;
-            afterwards it falls linearly to 0.
-        beta1: decay of Adam's first moment.
-        beta2: decay of Adam's second moment.
-        epsilon: Adam's epsilon.
-        epsilon_placement: ``before_correction`` adds epsilon to sqrt(v) and then corrects the bias
-            (TensorFlow's BERT, transformers' former AdamW, the code of Mosbach et al.);
-            ``after_correction`` adds it to the corrected sqrt(v) (torch's AdamW). The two are the
-            same without bias correction.
-        bias_correction: whether Adam's moments are corrected for their start at zero.
-        weight_decay: decoupled weight decay, not applied to biases and normalisation weights.
-        clip_norm: largest gradient norm; ``None`` does not clip.
-        clipping: ``global`` clips the norm over all parameters, ``per_tensor`` that of each
-            parameter (BertAdam).
-        max_length: longest sequence in tokens; what is longer is cut.
-        hidden_dropout: dropout of hidden states; ``None`` keeps the checkpoint's own.
-        attention_dropout: dropout of attention weights; ``None`` keeps the checkpoint's own.
-        classifier_dropout: dropout before the classifier; ``None`` keeps the checkpoint's own.
-        evaluations_per_epoch: evaluations on the dev set per epoch, evenly spaced, the last one at
-            the epoch's end.
-        precision: ``fp32`` (IEEE), ``tf32`` (fp32 with TF32 matrix products) or ``bf16`` (autocast).
-    """
-
-    always: ClassVar[frozenset[str]] = frozenset(
-        {
-            "learning_rate",
-            "epochs",
-            "steps",
-            "batch_size",
-            "warmup_ratio",
-            "beta1",
-            "beta2",
-            "epsilon",
-            "epsilon_placement",
-            "bias_correction",
-            "weight_decay",
-            "clip_norm",
-            "clipping",
-            "max_length",
-            "hidden_dropout",
-            "attention_dropout",
-            "classifier_dropout",
-            "evaluations_per_epoch",
-            "precision",
-        }
-    )
-
-    learning_rate: float = Field(default=2e-5, gt=0)
-    epochs: int = Field(default=3, ge=1)
-    steps: int | None = Field(default=None, ge=1)
-    batch_size: int = Field(default=16, ge=1)
-    warmup_ratio: float = Field(default=0.1, ge=0, lt=1)
-    beta1: float = Field(default=0.9, ge=0, lt=1)
-    beta2: float = Field(default=0.999, ge=0, lt=1)
-    epsilon: float = Field(default=1e-6, gt=0)
-    epsilon_placement: Literal["before_correction", "after_correction"] = "before_correction"
-    bias_correction: bool = True
-    weight_decay: float = Field(default=0.01, ge=0)
-    clip_norm: float | None = Field(default=1.0, gt=0)
-    clipping: Literal["global", "per_tensor"] = "global"
-    max_length: int = Field(default=128, ge=4)
-    hidden_dropout: float | None = Field(default=None, ge=0, lt=1)
-    attention_dropout: float | None = Field(default=None, ge=0, lt=1)
-    classifier_dropout: float | None = Field(default=None, ge=0, lt=1)
-    evaluations_per_epoch: int = Field(default=1, ge=1)
-    precision: Precision = "fp32"
-
-    def updates_per_epoch(self, n_train: int) -> int:
-        """Return the number of updates in one pass over ``n_train`` rows, the last batch included."""
-        return math.ceil(n_train / self.batch_size)
-
-    def total_updates(self, n_train: int) -> int:
-        """Return the number of updates of the whole run on ``n_train`` rows."""
-        return self.steps if self.steps is not None else self.epochs * self.updates_per_epoch(n_train)
-
-    def warmup_updates(self, n_train: int) -> int:
-        """Return the number of warm-up updates: the ratio of the total, truncated."""
-        return int(self.warmup_ratio * self.total_updates(n_train))
-
-    def change(self, **changes: Any) -> Recipe:
-        """Return a validated copy with ``changes`` made.
-
-        Raises:
-            pydantic.ValidationError: on an unknown hyperparameter or a value out of range.
-        """
-        return Recipe.model_validate({**self.model_dump(), **changes})
 
 
 class Seeds(Frozen):

@@ -12,7 +12,7 @@ from stabbench.leaderboard.board import Board, rounded
 from stabbench.samples.collection import RunWithTraces
 from stabbench.samples.failed import judged_score
 from stabbench.samples.groups import RunGroup
-from stabbench.spec import digest
+from stabbench.stored import digest
 
 CURVES = 10
 """How many runs of a kind the training curves show, as in the paper's Fig. 14."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from stabbench.errors import StabbenchError
-from stabbench.spec import Frozen
+from stabbench.stored import Frozen
 
 
 class Published(Frozen):

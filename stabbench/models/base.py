@@ -11,8 +11,9 @@ from typing import Any
 
 from stabbench.errors import StabbenchError
 from stabbench.models.families import default_recipe, dropout_keys, longest_input
+from stabbench.recipe import Recipe
 from stabbench.registry import Registry, suggest
-from stabbench.spec import Frozen, Recipe
+from stabbench.stored import Frozen
 
 
 class Model(Frozen):

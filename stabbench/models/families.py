@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from stabbench.spec import Recipe
+from stabbench.recipe import Recipe
 
 BERT = Recipe()
 ROBERTA = Recipe(beta2=0.98, weight_decay=0.1, clip_norm=None)

@@ -2,7 +2,7 @@
 
 from stabbench.mini import checkpoint_path
 from stabbench.models.base import Model
-from stabbench.spec import Recipe
+from stabbench.recipe import Recipe
 
 MINI_BERT = Model(
     summary="the mini world's encoder, 6 layers x 64, embedded",

@@ -12,7 +12,7 @@ from stabbench.errors import RunError, StabbenchError
 from stabbench.pytest_plugin.refs import GroupRef
 from stabbench.pytest_plugin.session import session_of
 from stabbench.requests import RunId
-from stabbench.spec import digest
+from stabbench.stored import digest
 
 
 class RunItem(pytest.Item):

@@ -8,7 +8,8 @@ from typing import Any, Literal, Self
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from stabbench.spec import Direction, FineTuning, Frozen, RunSpec
+from stabbench.spec import Direction, FineTuning, RunSpec
+from stabbench.stored import Frozen
 
 RECORD_FORMAT = 2
 """Layout of records: what an older stabbench must not read. 1 is that of 0.1.0; ``docs/formats.md`` tells."""

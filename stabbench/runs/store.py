@@ -30,7 +30,7 @@ from stabbench.runs.index import read_through
 from stabbench.runs.leases import Lease
 from stabbench.runs.record import Arrays, RunRecord
 from stabbench.runs.written import check_arrays, pack_arrays, read_record, write_record
-from stabbench.spec import Frozen
+from stabbench.stored import Frozen
 
 SEEDS = TypeAdapter(tuple[int, ...])
 

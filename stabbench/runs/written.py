@@ -14,7 +14,7 @@ from stabbench.errors import RecordError
 from stabbench.foreign import Malformed, read_json
 from stabbench.runs.checks import check_record
 from stabbench.runs.record import DIMENSIONS, RECORD_FORMAT, Arrays, RunRecord
-from stabbench.spec import canonical_json, digest
+from stabbench.stored import canonical_json, digest
 
 
 def write_record(record: RunRecord) -> str:

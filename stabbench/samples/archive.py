@@ -18,7 +18,7 @@ from stabbench.runs.files import write_atomic
 from stabbench.runs.written import read_record
 from stabbench.samples.collection import Collection, Plan, RunWithTraces
 from stabbench.samples.traces import Traces
-from stabbench.spec import canonical_json, digest
+from stabbench.stored import canonical_json, digest
 
 SUFFIX = ".runs.jsonl.gz"
 """How archives are called, unlike baselines; what a file is its content says."""

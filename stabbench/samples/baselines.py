@@ -24,7 +24,8 @@ from stabbench.runs.checks import check_record
 from stabbench.runs.files import write_atomic
 from stabbench.samples.collection import Collection
 from stabbench.samples.stability import Stability
-from stabbench.spec import Direction, Frozen, RunSpec, Seeds, canonical_json
+from stabbench.spec import Direction, RunSpec, Seeds
+from stabbench.stored import Frozen, canonical_json
 
 FORMAT = 2
 """Layout of baselines; ``docs/formats.md`` tells."""

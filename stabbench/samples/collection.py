@@ -13,7 +13,8 @@ from pydantic import Field
 from stabbench.errors import RecordError
 from stabbench.runs import Checkpoint, ErrorNote, RunRecord
 from stabbench.samples.traces import NO_TRACES, Traces
-from stabbench.spec import Frozen, RunSpec, Seeds, canonical_json, digest
+from stabbench.spec import RunSpec, Seeds
+from stabbench.stored import Frozen, canonical_json, digest
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,7 +10,7 @@ from functools import cached_property
 from stabbench.runs import RunRecord
 from stabbench.samples.collection import Collection, Plan, RunWithTraces
 from stabbench.samples.stability import Stability
-from stabbench.spec import digest
+from stabbench.stored import digest
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,8 @@ from stabbench.foreign import Malformed, read_file, read_json
 from stabbench.registry import suggest
 from stabbench.runs import RunRecord, Score, Store
 from stabbench.samples.rows import COARSEST, Row
-from stabbench.spec import Direction, digest
+from stabbench.spec import Direction
+from stabbench.stored import digest
 
 
 def import_scores(path: Path, store: Store, better: Direction | None = None) -> int:

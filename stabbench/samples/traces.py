@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import model_validator
 
 from stabbench.runs import Arrays
-from stabbench.spec import Frozen
+from stabbench.stored import Frozen
 
 POINTS = 30
 """How many points a thinned trace has at most."""

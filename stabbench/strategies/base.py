@@ -6,8 +6,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from stabbench.recipe import Recipe
 from stabbench.registry import Registry
-from stabbench.spec import Recipe
 
 if TYPE_CHECKING:
     import torch

@@ -14,8 +14,9 @@ from typing import Any, Literal
 
 from stabbench.errors import StabbenchError, UnknownNameError
 from stabbench.models import families
+from stabbench.recipe import Recipe
 from stabbench.registry import import_file, suggest
-from stabbench.spec import Recipe, digest
+from stabbench.stored import digest
 from stabbench.strategies.base import REGISTRY, Strategy
 from stabbench.strategies.combine import Combined, combine, hooks_of
 from stabbench.strategies.source import class_digest

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from stabbench.errors import StabbenchError
-from stabbench.spec import Recipe
+from stabbench.recipe import Recipe
 from stabbench.strategies.base import Batch, Intermediate, Step, Strategy
 
 if TYPE_CHECKING:

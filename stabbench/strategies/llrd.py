@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from stabbench.models.families import no_layers
 from stabbench.models.structure import depths_of
-from stabbench.spec import Recipe
+from stabbench.recipe import Recipe
 from stabbench.strategies.base import Strategy
 
 if TYPE_CHECKING:

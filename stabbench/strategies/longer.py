@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from stabbench.spec import Recipe
+from stabbench.recipe import Recipe
 from stabbench.strategies.base import Strategy
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from stabbench.errors import StabbenchError
 from stabbench.models.families import unknown_family
 from stabbench.models.structure import encoder_of, known_family
-from stabbench.spec import Recipe
+from stabbench.recipe import Recipe
 from stabbench.strategies.base import Strategy
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from stabbench.models.families import unknown_family
 from stabbench.models.structure import encoder_of, pooler_of
-from stabbench.spec import Recipe
+from stabbench.recipe import Recipe
 from stabbench.strategies.base import Step, Strategy
 
 if TYPE_CHECKING:

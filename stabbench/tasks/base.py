@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field
 from stabbench import metrics
 from stabbench.errors import DataError
 from stabbench.registry import Registry
-from stabbench.spec import Frozen
+from stabbench.stored import Frozen
 
 
 class FolderSource(Frozen):

@@ -10,7 +10,7 @@ from importlib.metadata import version
 
 import torch
 
-from stabbench.spec import Precision
+from stabbench.recipe import Precision
 
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
 

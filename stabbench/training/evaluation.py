@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from stabbench.metrics import ClassifierMetric, LossMetric, confusion
+from stabbench.recipe import Precision
 from stabbench.runs import Evaluation
 from stabbench.runs.record import finite
-from stabbench.spec import Precision
 from stabbench.training.batches import Tokens
 from stabbench.training.environment import precision
 

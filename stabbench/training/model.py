@@ -20,7 +20,7 @@ from transformers.utils import logging as transformers_logging
 
 from stabbench.errors import StabbenchError
 from stabbench.models.families import dropout_keys
-from stabbench.spec import Recipe
+from stabbench.recipe import Recipe
 from stabbench.training import attention, streams
 
 transformers_logging.set_verbosity_error()

@@ -17,7 +17,7 @@ from torch import nn
 from torch.optim.adamw import adamw
 
 from stabbench.errors import StabbenchError
-from stabbench.spec import Recipe
+from stabbench.recipe import Recipe
 
 UNCORRECTED_START = 1e8
 """Adam's step count without bias correction: 1 - beta^1e8 is exactly 1, and float32 1e8 + 1 is 1e8."""

@@ -177,7 +177,7 @@ def test_a_key_that_is_not_its_specifications_is_refused(store: Path) -> None:
     place = next(path for path in (store / "runs").glob("*/record.json") if '"spec":{' in path.read_text())
     envelope = json.loads(place.read_text())
     envelope["record"]["spec"]["recipe"]["learning_rate"] = 0.123
-    from stabbench.spec import canonical_json, digest
+    from stabbench.stored import canonical_json, digest
 
     place.write_text(canonical_json({"checksum": digest(envelope["record"]), "record": envelope["record"]}))
     assert ["the key is not that of the specification" in text for text in Store(store).problems()] == [True]

@@ -11,10 +11,11 @@ import numpy as np
 
 from stabbench.leaderboard.published import Published
 from stabbench.metrics import for_classifiers
+from stabbench.recipe import Recipe
 from stabbench.runs import Evaluation, RunRecord, Score, Store
 from stabbench.samples.collection import Collection, RunWithTraces, collect
 from stabbench.samples.traces import thin
-from stabbench.spec import ModelSpec, Recipe, RunSpec, Seeds, StrategySpec, TaskSpec
+from stabbench.spec import ModelSpec, RunSpec, Seeds, StrategySpec, TaskSpec
 
 N_DEV = 500
 COUNTS = {"mini-cola": (158, 342), "mini-rte": (243, 257), "mini-mrpc": (160, 340)}

@@ -12,7 +12,7 @@ from stabbench import Suite, models
 from stabbench.errors import StabbenchError
 from stabbench.models.families import FAMILIES, default_recipe, dropout_keys, longest_input
 from stabbench.planning import PlanOptions, plan_group
-from stabbench.spec import Recipe
+from stabbench.recipe import Recipe
 
 MODEL_TYPES = [kind for family in FAMILIES for kind in family.model_types]
 

@@ -18,8 +18,8 @@ from stabbench.errors import StabbenchError
 from stabbench.models import families
 from stabbench.models.structure import depths_of, layers_of, pooler_of
 from stabbench.planning import PlanOptions, plan_group
+from stabbench.recipe import Recipe
 from stabbench.requests import Request
-from stabbench.spec import Recipe
 from stabbench.strategies.catalog import parse_strategy
 from stabbench.training.cache import Cache
 from stabbench.training.loop import train

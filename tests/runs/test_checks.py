@@ -16,7 +16,7 @@ from stabbench.runs import Store
 from stabbench.runs.written import read_record, write_record
 from stabbench.samples.archive import read_archive
 from stabbench.samples.baselines import read_baseline
-from stabbench.spec import canonical_json, digest
+from stabbench.stored import canonical_json, digest
 from tests.leaderboard.generate import METRICS, run
 
 ROOT = Path(__file__).parents[2]

@@ -21,7 +21,7 @@ from stabbench.runs import ErrorNote, Lease, RunRecord, Score, Store
 from stabbench.runs.files import write_atomic
 from stabbench.runs.merge import merge
 from stabbench.runs.written import pack_arrays, read_record, write_record
-from stabbench.spec import canonical_json, digest
+from stabbench.stored import canonical_json, digest
 from tests.spec.test_spec import make_spec
 
 

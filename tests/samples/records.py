@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from stabbench.recipe import Recipe
 from stabbench.runs import RunRecord, Score
-from stabbench.spec import ModelSpec, Recipe, RunSpec, Seeds, StrategySpec, TaskSpec
+from stabbench.spec import ModelSpec, RunSpec, Seeds, StrategySpec, TaskSpec
 
 N, MAJORITY = 277, 146
 

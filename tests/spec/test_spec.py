@@ -11,17 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from stabbench.spec import (
-    ModelSpec,
-    Recipe,
-    RunSpec,
-    Seeds,
-    StrategySpec,
-    TaskSpec,
-    canonical_json,
-    digest,
-    stream_seed,
-)
+from stabbench.recipe import Recipe
+from stabbench.spec import ModelSpec, RunSpec, Seeds, StrategySpec, TaskSpec, stream_seed
+from stabbench.stored import canonical_json, digest
 
 
 def make_spec(**changes: object) -> RunSpec:

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import stabbench
+from stabbench.recipe import Recipe
 from stabbench.runs import RunRecord, Score, Store
-from stabbench.spec import Command, Names, Recipe, RunSpec, Seeds, digest
+from stabbench.spec import Command, Names, RunSpec, Seeds
+from stabbench.stored import digest
 from tests.spec.test_spec import make_spec
 
 NAMES = Names(task="tickets", model="sft", strategy="lora8", metric="accuracy", n_dev=100)

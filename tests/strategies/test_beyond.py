@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from stabbench.errors import StabbenchError
-from stabbench.spec import Recipe
+from stabbench.recipe import Recipe
 from stabbench.strategies import Step
 from stabbench.strategies.catalog import parse_strategy, resolve_recipe
 from stabbench.training.optimizer import Optimizer

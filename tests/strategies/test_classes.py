@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from stabbench.spec import Recipe
+from stabbench.recipe import Recipe
 from stabbench.strategies import REGISTRY, Step
 from stabbench.strategies.catalog import parse_strategy, resolve_recipe
 from stabbench.training import attention

@@ -9,7 +9,7 @@ import torch
 
 from stabbench.errors import StabbenchError
 from stabbench.models.families import BERT
-from stabbench.spec import Recipe
+from stabbench.recipe import Recipe
 from stabbench.strategies import Step, Strategy
 from stabbench.strategies.catalog import label_of, parameters_of, parse_strategy, resolve_recipe
 from stabbench.strategies.combine import HOOKS, combine, hooks_of

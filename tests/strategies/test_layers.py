@@ -7,7 +7,7 @@ import re
 import pytest
 import torch
 
-from stabbench.spec import Recipe
+from stabbench.recipe import Recipe
 from stabbench.strategies.catalog import parse_strategy
 from stabbench.training.optimizer import check_partition
 

@@ -14,7 +14,7 @@ from stabbench.training.optimizer import Optimizer
 
 def trained(make, text: str, updates: int):
     """Train with gradients of our own; return the model, its start, and the expected weights by name."""
-    from stabbench.spec import Recipe
+    from stabbench.recipe import Recipe
 
     strategy, _ = parse_strategy(text)
     recipe = resolve_recipe(strategy, Recipe(learning_rate=1e-2, clip_norm=None))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from stabbench.errors import StabbenchError
-from stabbench.spec import Recipe
+from stabbench.recipe import Recipe
 from stabbench.strategies.groups import decay_groups
 from stabbench.training.optimizer import Optimizer, check_partition, learning_rate_factor
 

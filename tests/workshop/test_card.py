@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stabbench.leaderboard.output import picture_differences, svg_files, write_files
 from stabbench.mini import checkpoint_path
-from stabbench.spec import digest
+from stabbench.stored import digest
 from stabbench.workshop.card import card, grid_pictures, read_parts
 
 ROOT = Path(__file__).parents[2]
