@@ -310,6 +310,16 @@ class Stability:
 
         return self._judge(alpha, gate)
 
+    def judge(self, gate: Callable[[Sample, float], Evidence], alpha: float = 0.05) -> Verdict:
+        """Judge by a rule of one's own.
+
+        Args:
+            gate: a pure function of the sample (scores oriented so that higher is better) and of the level of
+                each side; with ``--stab-more-seeds`` it is asked again with more seeds.
+            alpha: its level, divided among the looks.
+        """
+        return self._judge(alpha, lambda s, level: gate(s.sample, level))
+
     def is_certain_to_fail(self, at_most: float, alpha: float = 0.05) -> bool:
         """Return whether ``few_failures`` must FAIL whatever the seeds give that have not run yet."""
         level = statistics.look_alpha(alpha, self.looks)

@@ -86,3 +86,12 @@ def test_the_trainer_alone_imports_torch_at_the_top() -> None:
         if re.search(r"^(import torch|from torch)", path.read_text(encoding="utf-8"), re.MULTILINE)
     }
     assert importing == {"training", "workshop"}
+
+
+def test_the_files_that_the_page_names_are_there() -> None:
+    named = re.findall(
+        r"`((?:tests|examples|pytest_plugin|training|runs|commands|leaderboard|models)/[\w/.]+\.py)`", PAGE
+    )
+    missing = [name for name in named if not ((ROOT / name).exists() or (PACKAGE / name).exists())]
+    assert named
+    assert not missing
