@@ -46,6 +46,8 @@ class PullSession:
         self._records: dict[str, RunRecord] = {}
         self._stopped: set[GroupRef] = set()
         self._jobs: list[Job] = []
+        if self.settings.replay:  # nothing will be added: all that there is, read once
+            self._records, self.problems = self.store.read_all()
 
     @cached_property
     def executor(self) -> Executor:
