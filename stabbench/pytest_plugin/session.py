@@ -43,7 +43,6 @@ class PullSession:
         self.refs = tuple(dict.fromkeys(refs))
         self.problems: dict[str, str] = {}
         self._groups: dict[tuple[GroupRef, bool], Group] = {}
-        self._records: dict[str, RunRecord] = {}
         self._stopped: set[GroupRef] = set()
         self._jobs: list[Job] = []
 
@@ -59,6 +58,14 @@ class PullSession:
         if "executor" in self.__dict__:
             self.executor.close()
             del self.executor
+
+    @cached_property
+    def _records(self) -> dict[str, RunRecord]:
+        """Records by key, as far as they were read; a replay reads all there is at once."""
+        if not self.settings.replay:
+            return {}
+        records, self.problems = self.store.read_all()
+        return records
 
     @cached_property
     def baseline(self) -> Collection | None:
