@@ -95,7 +95,7 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(ROOT / "stabbench", copy / "stabbench", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "tests" / "frozen", copy / "tests" / "frozen")
     (copy / "tests" / "__init__.py").touch()
-    spec = copy / "stabbench" / "spec.py"
+    spec = copy / "stabbench" / "recipe.py"
     field = '    precision: Precision = "fp32"\n'
     assert field in spec.read_text()
     spec.write_text(
@@ -116,9 +116,9 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy
 
 
-def test_a_new_field_and_a_move_change_nothing(changed: Path) -> None:
+def test_a_new_field_and_a_move_change_nothing(changed: Path, store: Path) -> None:
     baselines = [FROZEN / "frozen.jsonl", ROOT / "baselines" / "mini.jsonl"]
-    places = map(str, [FROZEN / "store", FROZEN / "archive.jsonl.gz", *baselines])
+    places = map(str, [store, FROZEN / "archive.jsonl.gz", *baselines])
     read = run_copy(changed, READ, *places)
     assert read.returncode == 0, read.stderr
     planned = run_copy(changed, "from tests.frozen.plan import keys; import json; print(json.dumps(keys()))")

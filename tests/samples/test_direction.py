@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stabbench.errors import StabbenchError
-from stabbench.leaderboard.ranking import rank
 from stabbench.runs import RunRecord, Score, Store
 from stabbench.samples.archive import read_archive, write_archive
 from stabbench.samples.baselines import read_baseline, write_baseline
-from stabbench.samples.collection import Collection, RunWithTraces, Traces, collect
+from stabbench.samples.collection import Collection, RunWithTraces, Traces
 from stabbench.samples.failed import is_failed
-from stabbench.samples.groups import group_runs
 from stabbench.samples.stability import Stability
 from stabbench.spec import Direction
 from stabbench.statistics import Outcome
@@ -111,30 +108,6 @@ def test_negated_scores_with_the_direction_flipped_give_the_same_verdicts(
     assert (higher_a.mean, higher_a.median, higher_a.best) == (-lower_a.mean, -lower_a.median, -lower_a.best)
     assert higher_a.expected_best(2) == -lower_a.expected_best(2)
     assert higher_a.scores == tuple(-score for score in lower_a.scores)
-
-
-SIGNED = {"constant", "mean", "median", "max", "best"}
-
-
-@given(st.lists(SCORES, min_size=2, max_size=4), st.integers(-20, 30).map(lambda n: n / 16))
-def test_negated_scores_with_the_direction_flipped_give_the_same_table(
-    found: list[list[float | None]], constant: float
-) -> None:
-    tables = []
-    for side in (0, 1):
-        groups = [pair(scores, f"s{number}", constant)[side] for number, scores in enumerate(found)]
-        runs = tuple(RunWithTraces(run, Traces()) for group in groups for run in group.runs)
-        tables.append([asdict(row) for row in rank(group_runs(collect([Collection(runs)])))])
-    for row, mirror in zip(*tables, strict=True):
-        assert row["strategy"] == mirror["strategy"]
-        for name in ("state", "failed", "verdict", "reason", "std", "std_low", "std_high", "star", "star_p"):
-            assert row[name] == mirror[name], name
-        assert row["near_best"] == mirror["near_best"]
-        for name in SIGNED & row.keys():
-            assert row[name] == -mirror[name], name
-        assert (row["mean_low"], row["mean_high"]) == tuple(
-            None if bound is None else -bound for bound in (mirror["mean_high"], mirror["mean_low"])
-        )
 
 
 def test_runs_that_lose_to_the_constant_are_failed_and_never_steadier() -> None:
