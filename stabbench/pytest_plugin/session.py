@@ -149,7 +149,12 @@ class PullSession:
     def _missing(self, pending: Iterable[Request]) -> Iterator[Request]:
         """Yield some runs, then whatever else the session lacks, each once and none that is in the works."""
         seen = {request.spec.key for job in self._jobs for request in job.requests}
-        others = (r for other in self.refs for r in self._pending(other, self.group(other).requests))
+        others = (
+            request
+            for other in self.refs
+            for group in self.plannable([other])
+            for request in self._pending(other, group.requests)
+        )
         for request in itertools.chain(pending, others):
             if request.spec.key not in seen:
                 seen.add(request.spec.key)

@@ -32,6 +32,13 @@ def test_it_is_handed_all_that_the_session_lacks_with_the_first_run(instant: Pro
     assert told == ["STARTED"] * 6 + ["FINISHED"] * 6
 
 
+def test_a_group_that_cannot_be_planned_spoils_no_other(instant: Project) -> None:
+    models = ("--stab-model", str(instant.toy.model), "--stab-model", "./nowhere")
+    found = instant.run(*models, "suites/toy")
+    assert found.outcomes()["passed"] == 4, found.output
+    assert "./nowhere is no folder" in found.output
+
+
 def test_its_error_is_told_before_anything_runs(instant: Project) -> None:
     found = instant.run("--stab-executor", "instant.py:Instand", "suites/toy")
     assert found.code == 4
