@@ -187,14 +187,15 @@ class Summary:
             counts = (gate["finished"], gate["planned"], gate["failed"])
             scores = (gate["mean"], gate["std"], gate["best"])
             return _cells({**gate, "model": model}, counts, scores, verdict)
+        names = next(iter(self.runs[group].values()))
         runs = [run for (_, replicate), run in self.runs[group].items() if replicate == 0]
         found = [run["score"] for run in runs if "score" in run]
         failed = sum(run.get("failed", False) for run in runs)
         std = float(np.std(found, ddof=1)) if len(found) > 1 else None
-        metric = metrics.named(runs[0]["metric"], runs[0]["better"])
+        metric = metrics.named(names["metric"], names["better"])
         scores = (float(np.mean(found)), std, metric.best(found)) if found else (None, None, None)
         verdict = "no gate" if len(found) == len(runs) else "ERROR"
-        return _cells({**runs[0], "model": model}, (len(found), len(runs), failed), scores, verdict)
+        return _cells({**names, "model": model}, (len(found), len(runs), failed), scores, verdict)
 
 
 def replicates_line(runs: Iterable[Mapping[str, Any]]) -> str:

@@ -57,6 +57,12 @@ def test_replicates_that_differ_are_named(instant: Project, monkeypatch: pytest.
     assert "ours on toy with tiny-bert, seed 0; " in found.output
 
 
+def test_replicates_alone_are_no_sample(instant: Project) -> None:
+    found = instant.run("--stab-replicates", "2", "-k", "replicate1", "suites/toy")
+    assert found.code == 0, found.output
+    assert row(found.output)[3:5] == ["0", "0/0"]
+
+
 def test_each_planned_run_is_an_item(instant: Project) -> None:
     found = instant.run(*HELD, "--stab-replicates", "2", "--collect-only", "-q", "suites/toy")
     for seed in range(3):
