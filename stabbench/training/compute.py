@@ -23,7 +23,8 @@ def compute(
     """Train a run unless the store has it or somebody else trains it now.
 
     The caller's process holds the lease while it trains. An exception that a run causes becomes an
-    errored outcome with a note in the store; an intermediate run is computed first.
+    errored outcome with a note in the store; an intermediate run is computed first, and its error is the
+    run's too.
     """
     key = request.spec.key
     lease = store.lease(key)
@@ -36,15 +37,20 @@ def compute(
             start = None
             if request.start is not None:
                 first = compute(request.start, store, cache, device, progress)
-                if first.kind in ("busy", "errored"):
+                if first.kind == "busy":
                     return first
+                if first.note is not None:
+                    return _errored(store, first.note.model_copy(update={"key": key}))
                 start = store.folder(request.start.spec.key) / WEIGHTS
             _write(store, request, train(request, cache, device, start, progress), cache)
             return Outcome("done")
         except Exception as error:
-            note = describe_error(key, error)
-            store.note_error(note)
-            return Outcome("errored", note)
+            return _errored(store, describe_error(key, error))
+
+
+def _errored(store: Store, note: ErrorNote) -> Outcome:
+    store.note_error(note)
+    return Outcome("errored", note)
 
 
 def _is_complete(store: Store, request: Request) -> bool:

@@ -73,6 +73,17 @@ def test_the_store_keeps_the_encoder_as_trained_and_the_run_begins_with_it(
     assert all(torch.equal(started[name], plain[name]) for name in head)  # the seed's own, as in any run
 
 
+def test_a_run_that_cannot_start_is_noted_as_errored_too(toy, three: str, tmp_path: Path) -> None:
+    target, store = request(toy, three), Store(tmp_path)
+    start = target.start.model_copy(update={"model": str(tmp_path / "gone")})
+    outcome = compute(
+        target.model_copy(update={"start": start}), store, Cache(), CPU, lambda done, total: None
+    )
+    assert outcome.kind == "errored"
+    assert store.errors() == sorted([target.spec.key, start.spec.key])
+    assert store.error(target.spec.key) == outcome.note
+
+
 def test_all_seeds_start_from_one_run_that_keeps_its_weights(toy, three: str) -> None:
     requests = toy.group(f"intermediate:task={three},epochs=2", [1, 5, 9], max_steps=6).requests
     assert len({one.start.spec.key for one in requests}) == 1
