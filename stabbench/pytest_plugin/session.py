@@ -167,6 +167,7 @@ class PullSession:
             time.sleep(WAIT_SECONDS)
             self._check_supervisor()
         while self._jobs and not any(self._has_ended(job) for job in self._jobs):
+            self._jobs = [job for job in self._jobs if not job.done]  # one may have been cancelled
             self._check_supervisor()
 
     def _check_supervisor(self) -> None:
@@ -176,7 +177,11 @@ class PullSession:
             os._exit(1)
 
     def _has_ended(self, job: Job) -> bool:
-        """Wait a moment for a run of a job to end; tell of it."""
+        """Wait a moment for a run of a job to end; tell of it.
+
+        Raises:
+            StabbenchError: when the store has nothing of what came of it: the run would be tried for ever.
+        """
         found = job.wait(WAIT_SECONDS / len(self._jobs))
         if found is None:
             return False
@@ -184,6 +189,12 @@ class PullSession:
         self.config.hook.pytest_stab_run_finished(
             config=self.config, request=request, outcome=outcome, record=self.record(request)
         )
+        if outcome.kind != "busy" and not self.is_settled(request):
+            raise StabbenchError(
+                f"the executor {self.settings.executor} says that the run {request.spec.key[:12]} is "
+                f"{outcome.kind}, but the store has neither its record nor a note of its error.",
+                "mend the executor: what came of a run is in the store before `wait` returns it.",
+            )
         return True
 
     def stability(self, ref: GroupRef, larger: bool = False) -> Stability:

@@ -39,6 +39,57 @@ def test_a_group_that_cannot_be_planned_spoils_no_other(instant: Project) -> Non
     assert "./nowhere is no folder" in found.output
 
 
+FORGETTING = """
+from instant import Instant, InstantJob
+from stabbench.executors import Outcome
+
+class Forgetting(Instant):
+    asked = 0
+
+    def submit(self, requests):
+        Forgetting.asked += 1
+        assert Forgetting.asked < 9, "asked for ever"
+        return Job(self.store, tuple(requests))
+
+class Job(InstantJob):
+    def wait(self, timeout=None):
+        return self._left.popleft(), Outcome("done")
+"""
+
+CANCELLED = """
+from instant import Instant, InstantJob
+
+class Cancelled(Instant):
+    jobs = 0
+
+    def submit(self, requests):
+        Cancelled.jobs += 1
+        return (InstantJob if Cancelled.jobs > 1 else Job)(self.store, tuple(requests))
+
+class Job(InstantJob):
+    looks = 0
+
+    def wait(self, timeout=None):
+        self.looks += 1
+        assert self.looks < 9, "waited for ever"
+        self.cancel()
+"""
+
+
+def test_an_executor_that_keeps_nothing_is_named(instant: Project) -> None:
+    (instant.folder / "own.py").write_text(FORGETTING)
+    found = instant.run("--stab-executor", "own.py:Forgetting", "suites/toy")
+    assert "own.py:Forgetting says that the run" in found.output
+    assert "for ever" not in found.output
+    assert found.code == 1
+
+
+def test_what_a_cancelled_job_leaves_is_asked_for_again(instant: Project) -> None:
+    (instant.folder / "own.py").write_text(CANCELLED)
+    found = instant.run("--stab-executor", "own.py:Cancelled", "suites/toy")
+    assert found.outcomes()["passed"] == 4, found.output
+
+
 def test_its_error_is_told_before_anything_runs(instant: Project) -> None:
     found = instant.run("--stab-executor", "instant.py:Instand", "suites/toy")
     assert found.code == 4
