@@ -52,7 +52,7 @@ def merge(target: Store, sources: Sequence[Store]) -> list[tuple[int, int]]:
 
 
 def _check_same(one: RunRecord, its: Store, other: RunRecord, others: Store) -> None:
-    if one.result() != other.result():
+    if not one.agrees_with(other):
         raise RecordError(
             f"the run {one.key} (seed {one.seed} of {one.strategy} on {one.task}) has another result in "
             f"{its.root} than in {others.root}.",

@@ -41,6 +41,10 @@ DIMENSIONS = {
 """How many dimensions each of them has."""
 
 
+KEPT_BY_SOME = ("evaluations", "layers", "arrays")
+"""Fields of a record that not every file of runs keeps."""
+
+
 class Score(Frozen):
     """A score on the dev set.
 
@@ -156,7 +160,16 @@ class RunRecord(Frozen):
 
     def result(self) -> dict[str, Any]:
         """Return what the run computed: everything but times and provenance."""
-        return self.model_dump(mode="json", exclude={"seconds", "created", "environment"})
+        return self.model_dump(mode="json", exclude={"seconds", "created", "environment", "imported_from"})
+
+    def agrees_with(self, other: RunRecord) -> bool:
+        """Return whether two records of one run say that the same was computed.
+
+        What only one of them keeps does not count: baselines leave it out.
+        """
+        mine, theirs = self.result(), other.result()
+        kept = (name for name in mine if name not in KEPT_BY_SOME or (mine[name] and theirs[name]))
+        return all(mine[name] == theirs[name] for name in kept)
 
 
 def finite(value: float) -> float | None:

@@ -211,7 +211,7 @@ def _one(copies: list[RunWithTraces]) -> RunWithTraces:
     if len(copies) > 1:
         copies = sorted(copies, key=lambda run: canonical_json(run.record.model_dump(mode="json")))
         first = copies[0].record
-        if any(run.record.result() != first.result() for run in copies):
+        if not all(run.record.agrees_with(first) for run in copies):
             raise RecordError(
                 f"the run {first.key} (seed {first.seed} of {first.strategy} on {first.task}) has two "
                 "records with different results.",

@@ -11,6 +11,7 @@ from stabbench.cli import main
 from stabbench.errors import RecordError
 from stabbench.runs import ErrorNote, Store
 from stabbench.runs.merge import merge
+from stabbench.samples.imports import import_scores
 from tests.leaderboard.generate import run
 
 
@@ -74,6 +75,16 @@ def test_copies_that_differ_in_times_only_are_one_run(stores: tuple[Store, Store
     record, arrays = run(seed=0)
     source.write(record.model_copy(update={"created": "2030-01-01T00:00:00+00:00", "seconds": 1.0}), arrays)
     assert merge(target, [source]) == [(1, 1)]
+
+
+def test_one_score_imported_from_two_files_is_one_run(tmp_path: Path) -> None:
+    rows = ["task,model,strategy,metric,n_dev,seed,score,n_majority"]
+    rows += [f"rte,bert,x,accuracy,277,{seed},0.7004,146" for seed in range(2)]
+    stores = [Store(tmp_path / name) for name in "ab"]
+    for length, store in zip((2, 3), stores, strict=True):
+        (tmp_path / "scores.csv").write_text("\n".join(rows[:length]) + "\n")
+        import_scores(tmp_path / "scores.csv", store)
+    assert merge(Store(tmp_path / "all"), stores) == [(1, 0), (1, 1)]
 
 
 def test_a_bad_record_anywhere_stops_the_merge_before_it_begins(

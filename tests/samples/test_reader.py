@@ -16,10 +16,10 @@ from stabbench.cli import main
 from stabbench.errors import RecordError, StoreError
 from stabbench.leaderboard.board import build
 from stabbench.leaderboard.table import State
-from stabbench.runs import ErrorNote, RunRecord, Store
+from stabbench.runs import ErrorNote, Evaluation, RunRecord, Store
 from stabbench.samples.archive import write_archive
 from stabbench.samples.baselines import write_baseline
-from stabbench.samples.stability import Incomplete
+from stabbench.samples.stability import Incomplete, Stability
 from stabbench.spec import Seeds
 from tests.samples.records import SHAKY, STEADY, N, record, records
 
@@ -204,6 +204,20 @@ def test_a_source_is_what_its_content_says_whatever_its_name_is(tmp_path: Path) 
     assert [group.scores for group in joined.groups()] == expected
     with pytest.raises(StoreError, match="nothing is no store"):
         stabbench.load(tmp_path / "nothing")
+
+
+def test_a_store_and_the_baseline_saved_from_it_are_the_same_runs(tmp_path: Path) -> None:
+    store, place = Store(tmp_path / "store"), tmp_path / "main.jsonl"
+    for run in records(STEADY):
+        evaluation = Evaluation(**dict(run.last), dev_loss=0.5)
+        store.write(run.model_copy(update={"evaluations": (evaluation,)}), {"loss": np.ones(3)})
+    write_baseline(place, stabbench.load(store).groups())
+    joined = stabbench.load(store, place)
+    assert joined.records == stabbench.load(place, store).records == stabbench.load(store).records
+    (other,) = records(SHAKY[:1])
+    write_baseline(place, [Stability.from_records([other])])
+    with pytest.raises(RecordError, match="different results"):
+        stabbench.load(store, place)
 
 
 def test_a_collection_is_shown_in_a_line(failing: tuple[Store, list[RunRecord]]) -> None:
