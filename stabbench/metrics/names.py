@@ -25,10 +25,7 @@ def register(metric: Metric) -> Metric:
         if other == metric:
             return metric
         if other is not None:
-            raise StabbenchError(
-                f"{name!r} is already a name of the metric {other.name!r}.",
-                "choose another name; what is published under one name must stay one thing.",
-            )
+            raise _taken(name, other)
     REGISTRY.register(metric.name)(metric)
     _find.cache_clear()
     return metric
@@ -43,9 +40,10 @@ def get(name: str) -> Metric:
 
     Raises:
         UnknownNameError: when there is none; the message suggests near names.
-        StabbenchError: when a file or an entry point cannot be imported.
+        StabbenchError: when a file or an entry point cannot be imported, or a file's object is no metric or
+            bears the name of another one.
     """
-    found = REGISTRY.get(name) if ".py:" in name else _find(name)
+    found = _of_file(name) if ".py:" in name else _find(name)
     if found is None:
         raise UnknownNameError(f"unknown metric {name!r}.", suggest(name, REGISTRY.names()))
     return found
@@ -89,6 +87,23 @@ def reference(name: str) -> str:
             'name its file instead, as in metric="my_metrics.py:KAPPA".',
         )
     return metric.name
+
+
+def _of_file(place: str) -> Metric:
+    found: object = REGISTRY.get(place)
+    if not isinstance(found, Metric):
+        raise StabbenchError(f"{place} is no metric.", "name an object such as LabelMetric(...).")
+    other = _find(found.name)
+    if other is not None and other != found:  # records would be checked by the other one
+        raise _taken(found.name, other)
+    return found
+
+
+def _taken(name: str, other: Metric) -> StabbenchError:
+    return StabbenchError(
+        f"{name!r} is already a name of the metric {other.name!r}.",
+        "choose another name; what is published under one name must stay one thing.",
+    )
 
 
 @cache

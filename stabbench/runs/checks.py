@@ -37,6 +37,8 @@ def _contradictions(record: RunRecord) -> Iterator[str]:
         for name, value in expected.items():
             if (own := getattr(record, name)) != value:
                 yield f"{name} is {own!r}, where the specification says {value!r}"
+    if record.better == "lower" and metric.better == "higher":  # 0.1.0 wrote no direction: read as higher
+        yield f"of its {record.metric} the lower score is better, of ours the higher"
     for kind, score in _scores(record):
         if (matrix := score.confusion) is None:
             continue

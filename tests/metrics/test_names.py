@@ -87,6 +87,18 @@ def test_ones_own_metric_is_registered_once() -> None:
         metrics.reference("hits")
 
 
+def test_an_object_of_a_file_is_a_metric_of_a_name_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "wrong.py").write_text(
+        "from stabbench.metrics import LabelMetric\n"
+        "def kappa(counts):\n    return 0.0\n"
+        "ACC = LabelMetric('acc', compute=kappa)\n"
+    )
+    with pytest.raises(StabbenchError, match="'acc' is already a name of the metric 'accuracy'"):
+        metrics.get(f"{tmp_path}/wrong.py:ACC")
+    with pytest.raises(StabbenchError, match=r"wrong\.py:kappa is no metric"):
+        metrics.get(f"{tmp_path}/wrong.py:kappa")
+
+
 def rows(folder: Path) -> dict[str, str]:
     """Write a small task's files and return what `local_task` takes of them."""
     for name in ("train", "dev"):

@@ -55,6 +55,10 @@ LIES: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "value": (scored(0.99), "last: accuracy is 0.99, where its counts give"),
     "evaluation": (lambda data: data["evaluations"][1].update(value=0.99), "evaluation 2: accuracy is 0.99"),
     "constant": (lambda data: data.update(constant=0.01), "constant is 0.01, where the labels' counts give"),
+    "direction": (
+        lambda data: data.update(better="lower", spec=None, imported_from="x", key="k", group="g"),
+        "the lower score is better, of ours the higher",
+    ),
     "negative": (counted([[250, -7], [14, 243]]), "a negative count"),
     "labels": (counted([[200, 0], [100, 200]]), "other labels than the dev set's"),
     "shape": (counted([[500]]), "not 2 x 2"),
