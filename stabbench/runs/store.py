@@ -217,6 +217,8 @@ class Store:
     def error(self, key: str, since: float = 0.0) -> ErrorNote | None:
         """Return why a run errored the last time, if it did and has no record since.
 
+        A note that cannot be read says at least that it did.
+
         Args:
             key: the run.
             since: seconds since the epoch; an older note is not returned.
@@ -225,9 +227,16 @@ class Store:
         try:
             if place.stat().st_mtime < since:
                 return None
-            return ErrorNote.model_validate_json(place.read_bytes())
-        except (OSError, ValueError):
+        except OSError:
             return None
+        try:
+            note = ErrorNote.model_validate_json(read_file(place))
+            if note.key != key:  # a key makes paths: never somebody else's
+                raise ValueError("the note of another run")
+        except ValueError as error:
+            message = f"the note of its error cannot be read: {str(error).splitlines()[0]}"
+            return ErrorNote(key=key, kind="unknown", message=message, log="")
+        return note
 
     def errors(self) -> list[str]:
         """Return the keys of all runs that errored the last time, sorted."""

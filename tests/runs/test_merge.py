@@ -121,3 +121,12 @@ def test_notes_of_errors_and_of_stopped_grids_are_copied(stores: tuple[Store, St
     assert target.errors() == [errored.key], "what has a record now has no error"
     assert target.error(errored.key) == note
     assert target.stopped() == {done.group: tuple(range(10)), "a" * 64: (0, 1, 2)}
+
+
+def test_a_note_with_another_key_than_its_name_writes_nowhere(stores: tuple[Store, Store]) -> None:
+    target, source = stores
+    source.note_error(ErrorNote(key="mine", kind="crash", message="", log=""))
+    place = source.root / "errors" / "mine.json"
+    place.write_text(place.read_text().replace("mine", "../../trap"))
+    merge(target, [source])
+    assert not list(target.root.parent.rglob("trap*"))

@@ -92,6 +92,11 @@ def errored(store: Store, run: RunRecord) -> None:
     store.note_error(ErrorNote(key=run.key, kind="crash", message="signal 11", log=""))
 
 
+def badly_noted(store: Store, run: RunRecord) -> None:
+    errored(store, run)
+    (store.root / "errors" / f"{run.key}.json").write_text("{")
+
+
 def unreadable(store: Store, run: RunRecord) -> None:
     (store.folder(run.key) / "record.json").write_text("{")
 
@@ -101,7 +106,7 @@ def without_arrays(store: Store, run: RunRecord) -> None:
     (store.folder(run.key) / "arrays.npz").unlink()
 
 
-@pytest.mark.parametrize("lose", [errored, unreadable, without_arrays])
+@pytest.mark.parametrize("lose", [errored, badly_noted, unreadable, without_arrays])
 def test_nobody_judges_the_survivors(
     lose: Callable[[Store, RunRecord], None],
     failing: tuple[Store, list[RunRecord]],
