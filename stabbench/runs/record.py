@@ -69,7 +69,8 @@ class RunRecord(Frozen):
     """One finished run.
 
     Attributes:
-        key: the key of its specification; for an imported run the digest of what was imported.
+        key: the key of its specification; for an imported run the digest of what was imported. It names the
+            run's folder, so it cannot be a path.
         group: runs with the same group differ in their seeds only.
         spec: the specification; ``None`` for an imported run.
         metric: name of the task's metric.
@@ -94,7 +95,7 @@ class RunRecord(Frozen):
     """
 
     format: int = RECORD_FORMAT
-    key: str
+    key: str = Field(pattern=r"^\w[\w.-]*$")
     group: str
     task: str
     model: str

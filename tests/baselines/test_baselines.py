@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 from pathlib import Path
@@ -17,6 +18,8 @@ from stabbench.leaderboard.published import read_published
 from stabbench.runs import RunRecord, Score, Store
 from stabbench.samples.baselines import baseline_path, counterpart, read_baseline, write_baseline
 from stabbench.samples.collection import Collection
+from stabbench.samples.imports import import_scores
+from stabbench.samples.reader import load
 from stabbench.samples.stability import Stability
 from stabbench.spec import Seeds
 from tests.samples.records import MAJORITY, SHAKY, STEADY, N, record, records
@@ -113,6 +116,23 @@ def test_a_forged_specification_is_refused_even_with_a_right_checksum(tmp_path: 
     path.write_text("\n".join([json.dumps(head), *lines]))
     with pytest.raises(RecordError, match=r"line 3.*not that of its specification"):
         read_baseline(path)
+
+
+def test_a_key_that_would_lead_out_of_the_store_is_refused(tmp_path: Path) -> None:
+    store, place = Store(tmp_path / "store"), tmp_path / "x.jsonl"
+    (tmp_path / "scores.csv").write_text(
+        "task,model,strategy,metric,n_dev,seed,score,n_majority\nrte,bert,x,accuracy,277,0,0.7004,146\n"
+    )
+    import_scores(tmp_path / "scores.csv", store)
+    write_baseline(place, load(store).groups())
+    header, *lines = place.read_text().splitlines()
+    lines[1] = lines[1].replace(store.keys()[0], "../../mine")
+    checksum = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    place.write_text("\n".join([json.dumps({**json.loads(header), "checksum": checksum}), *lines]) + "\n")
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(RecordError, match="does not fit the schema"):
+        Store(tmp_path / "target").write(read_baseline(place).records[0])
+    assert not list((tmp_path / "mine").iterdir())
 
 
 def test_incomplete_and_ambiguous_groups_are_not_saved(tmp_path: Path) -> None:
