@@ -205,6 +205,11 @@ class Stability:
         """Best score: the highest, or the lowest where lower is better."""
         return self.sample.measured(self.sample.scores.max())
 
+    @property
+    def max(self) -> float:
+        """Highest score, whichever way is better."""
+        return max(self.scores)
+
     def expected_best(self, tries: int) -> float:
         """Expected best score of ``tries`` runs (unbiased U-statistic; ``tries`` at most the runs)."""
         return self.sample.measured(statistics.expected_max(self.sample.scores, tries))
