@@ -105,6 +105,10 @@ class Stability:
     def __str__(self) -> str:
         return f"{self.strategy}-{self.task}-{self.model}"
 
+    def __repr__(self) -> str:
+        """Return a line: what people see in a notebook and in pytest's failures."""
+        return f"<{self}: {self.finished} of {self.planned} runs>"
+
     @property
     def metric(self) -> Metric:
         """What the runs are scored by."""
