@@ -109,7 +109,13 @@ def find_suites(place: Path) -> list[tuple[Path, Suite]]:
         StabbenchError: when there is no such place, or a file cannot be imported.
     """
     if not place.exists():
-        place = _folder_of_package(str(place)) or place
+        package = _folder_of_package(str(place))
+        if package is None:
+            raise StabbenchError(
+                f"{place} is no folder, no file and no installed package.",
+                "name a suite's; `stabbench ls --suites` lists them.",
+            )
+        place = package
     files = sorted(place.rglob("test_*.py")) if place.is_dir() else [place]
     found = []
     for file in files:

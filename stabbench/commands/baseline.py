@@ -8,7 +8,8 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from stabbench.errors import StabbenchError
+from stabbench.errors import StabbenchError, UnknownNameError
+from stabbench.registry import suggest
 from stabbench.runs import Store
 from stabbench.samples.baselines import (
     FOLDER,
@@ -76,7 +77,15 @@ def _save(arguments: argparse.Namespace) -> None:
         print(problem, file=sys.stderr)
     if found.unplaced_errors:
         print(f"{found.unplaced_errors} more runs errored, of groups without any finished run")
-    wanted = [group for group in found.groups() if _is_wanted(group, arguments)]
+    groups = found.groups()
+    for name in ("task", "model", "strategy"):
+        known = {getattr(group, name) for group in groups}
+        for asked in getattr(arguments, name) or ():
+            if asked not in known:
+                raise UnknownNameError(
+                    f"{arguments.store} has no group of the {name} {asked!r}.", suggest(asked, known)
+                )
+    wanted = [group for group in groups if _is_wanted(group, arguments)]
     before = read_baseline(path) if path.exists() else Collection(())
     write_baseline(path, wanted)
     print(_table(wanted))

@@ -53,14 +53,16 @@ def compare(a: Stability, b: Stability) -> str:
         NotComparable: when data, split, metric or model differ.
     """
     check_comparable(a.runs, b.runs)
-    one, two = ("A", "B") if a.strategy == b.strategy else (f"A {a.strategy}", f"B {b.strategy}")
+    title, one, two = f"{a.task}, {a.model}", f"A {a.strategy}", f"B {b.strategy}"
+    if a.strategy == b.strategy:
+        title, one, two = f"{title}, {a.strategy}", "A", "B"
     headers = ["", "n", "failed", "mean", "std", "std of successes", "best"]
     table = tabulate([_row(one, a), _row(two, b)], headers=headers, disable_numparse=True)
     a, b = replace(a, strategy=one), replace(b, strategy=two)
     steadier, regression = b.steadier_than(a), b.no_regression(a)
     changed = differences(a.runs, b.runs)
     lines = [
-        f"{a.task}, {a.model}",
+        title,
         table,
         "",
         strips({one: a.scores, two: b.scores}, a.runs[0].constant, a.metric),

@@ -26,8 +26,9 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         request = Request.model_validate_json(arguments.request.read_bytes())
     except (OSError, ValidationError) as error:
+        cause = error.strerror if isinstance(error, OSError) else error.errors()[0]["msg"]
         raise StabbenchError(
-            f"{arguments.request} is no request: {error}",
+            f"{arguments.request} is no request: {cause}.",
             "write one with `stabbench plan SUITE --write DIR`.",
         ) from error
     store = Store(arguments.store)

@@ -64,4 +64,10 @@ def find(groups: tuple[RunGroup, ...], key: str) -> tuple[RunGroup, RunWithTrace
         f"{sum(group.failed)}/{len(group.runs)} failed"
         for group in groups
     )
-    raise UnknownNameError(f"no group and no run begins with {key!r}.", f"the groups are:\n{known}")
+    raise UnknownNameError(
+        f"no group and no run begins with {key!r}.",
+        f"the groups are:\n{known}"
+        if groups
+        else "there are only runs with random streams held, or that others start from; `stabbench analyse` "
+        "shows the former.",
+    )

@@ -33,7 +33,7 @@ def _table(board: Board, model: str) -> str:
         *(_line(board, model, strategy, tasks) for strategy in board.strategies(model)),
         r"\bottomrule",
         r"\end{tabular}",
-        rf"\caption{{{_caption(model)}}}",
+        rf"\caption{{{_caption(board, model)}}}",
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
@@ -52,9 +52,15 @@ def _cell(cell: Cell) -> str:
     return before + text.latex(cell.text) + (text.latex(cell.after) if cell.after else "")
 
 
-def _caption(model: str) -> str:
+def _caption(board: Board, model: str) -> str:
+    metrics = {row.scored_by for row in board.rows if row.model == model}
+    measured = ", ".join(sorted(metric.name for metric in metrics if metric.scale == 1))
+    lower = ", ".join(sorted(metric.name for metric in metrics if metric.better == "lower"))
+    unit = f"in points ({measured}: as measured)." if measured else "in points."
+    if lower:
+        unit += f" Of {lower}, max is the lowest score."
     return (
-        rf"Scores on the development set after fine-tuning {text.latex(model)}, in points. "
+        rf"Scores on the development set after fine-tuning {text.latex(model)}, {text.latex(unit)} "
         r"std: ddof = 1, all runs, failed ones included. "
         r"$\approx$: the best (fewest failed runs, then smallest std) or not separable from it. "
         r"$\ast$ ($\star$): smallest std, differs from the next larger one with $p \le .05$ ($.001$), "

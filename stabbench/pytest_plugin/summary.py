@@ -141,7 +141,8 @@ class Summary:
             where = f" with {models[group]}" if len(set(models.values())) > 1 else ""
             found += [f"{row['strategy']} on {row['task']}{where}: {text}" for text in bad]
             if bad:
-                found.append(f"  what happened: stabbench report {group[:12]}{self._store()}")
+                command = "analyse" if self.settings.plan.held else "report"  # reports take whole seeds only
+                found.append(f"  what happened: stabbench {command} {group[:12]}{self._store()}")
         if self.settings.baseline is not None:
             found.append(self._baseline(self.settings.baseline))
         return found

@@ -55,7 +55,10 @@ def read_store(store: Store, traces: bool = True) -> Collection:
         RecordError: when the note of an early stop cannot be read.
     """
     if not any((store.root / name).is_dir() for name in ("runs", "errors")):
-        raise StoreError(f"{store.root} is no store.", "give a folder that has a folder `runs`.")
+        raise StoreError(
+            f"{store.root} is no store.",
+            "give a store's folder, which has a folder `runs`, or the file of an archive or a baseline.",
+        )
     records, unreadable = store.read_all()
     notes = {key: note.kind for key in store.errors() if (note := store.error(key)) and key not in records}
     thinned = _read_traces(store, records) if traces else {}

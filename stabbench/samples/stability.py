@@ -105,6 +105,10 @@ class Stability:
     def __str__(self) -> str:
         return f"{self.strategy}-{self.task}-{self.model}"
 
+    def __repr__(self) -> str:
+        """Return a line: what people see in a notebook and in pytest's failures."""
+        return f"<{self}: {self.finished} of {self.planned} runs>"
+
     @property
     def metric(self) -> Metric:
         """What the runs are scored by."""
@@ -204,6 +208,11 @@ class Stability:
     def best(self) -> float:
         """Best score: the highest, or the lowest where lower is better."""
         return self.sample.measured(self.sample.scores.max())
+
+    @property
+    def max(self) -> float:
+        """Highest score, whichever way is better."""
+        return max(self.scores)
 
     def expected_best(self, tries: int) -> float:
         """Expected best score of ``tries`` runs (unbiased U-statistic; ``tries`` at most the runs)."""

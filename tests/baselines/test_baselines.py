@@ -211,6 +211,19 @@ def test_a_baseline_is_replaced_only_when_asked_and_the_change_is_shown(
     assert "new: devlin-rte-bert" in out
 
 
+@pytest.mark.parametrize(
+    ("option", "name", "near"),
+    [("task", "rt", "rte"), ("model", "bret", "bert"), ("strategy", "our", "ours")],
+)
+def test_a_misspelt_choice_is_told_from_an_empty_store(
+    place: Path, option: str, name: str, near: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["baseline", "save", "main", f"--{option}", name]) == 2
+    error = capsys.readouterr().err
+    assert f".stabbench has no group of the {option} {name!r}" in error
+    assert f"did you mean {near!r}" in error
+
+
 def test_a_small_baseline_is_saved_with_a_warning(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = Store(place / "small")
     for run in records(STEADY[:5]):
@@ -230,6 +243,7 @@ def test_compare_prints_verdicts_and_changes(place: Path, capsys: pytest.Capture
     assert cli.main(["compare", "main", ".stabbench"]) == 0
     out = capsys.readouterr().out
     assert out.count("IDENTICAL") == 2  # ours with ours, devlin with devlin
+    assert {"rte, bert, ours", "rte, bert, devlin"} < set(out.splitlines())
     digest = records([190])[0].group
     assert cli.main(["compare", "main:devlin", digest[:10]]) == 0
     assert "PASS steadier: B ours is steadier than A devlin" in capsys.readouterr().out

@@ -133,6 +133,14 @@ def test_plan_takes_the_options_of_a_session(toy, tmp_path: Path, capsys: pytest
     assert "did you mean 'order'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("place", ["nowhere", "stabbench.suites.nope", "stabbench.suites.rte.nope"])
+def test_plan_of_what_is_no_suite(place: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", place]) == 2
+    error = capsys.readouterr().err
+    assert f"{place} is no folder, no file and no installed package" in error
+    assert "stabbench ls --suites" in error
+
+
 def test_plan_estimates(toy, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     suite = tmp_path / "test_toy_estimate.py"
     suite.write_text(toy.suite_file(seeds=2))
@@ -146,7 +154,9 @@ def test_exec_of_what_is_no_request(tmp_path: Path, capsys: pytest.CaptureFixtur
     place = tmp_path / "request.json"
     place.write_text("{}")
     assert main(["exec", str(place)]) == 2
-    assert "is no request" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "is no request: Field required." in error
+    assert len(error.splitlines()) == 2
 
 
 @pytest.mark.parametrize(

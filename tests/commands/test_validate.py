@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import pytest
 
 from stabbench.cli import main
@@ -67,8 +69,8 @@ def test_each_fault_is_found_and_named(tmp_path, fault, capsys):
 )
 def test_what_is_shipped_is_sound(text):
     lines = []
-    checks = [check for check in Validator(text).checks() if not check.question.startswith("it trains")]
-    assert report(iter(checks), lines.append) == 0, lines
+    checks = islice(Validator(text).checks(), 5)  # all but the last, whether it trains: a run of its own
+    assert report(checks, lines.append) == 0, lines
     assert len(lines) == 5
 
 

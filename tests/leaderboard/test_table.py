@@ -299,3 +299,4 @@ def test_a_loss_is_shown_as_measured_and_its_best_is_the_lowest() -> None:
     assert "| 0.074 [0.064\N{EN DASH}0.090] |" in markdown(board)
     assert any("Of harm the lower score is the better one" in note for note in board.footnotes)
     assert page.page_data(board)["rows"][0]["scale"] == 1
+    assert "in points (harm: as measured). Of harm, max is the lowest score." in latex(board)

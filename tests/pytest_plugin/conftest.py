@@ -78,7 +78,8 @@ def trained(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Path:
     project = Project(tmp_path_factory.mktemp("trained"), toy)
     (project.folder / "pyproject.toml").write_text("")
     project.write_suite()
-    found = project.run("-n", "2", "--strategy", "ours", "--strategy", "devlin", "suites/toy")
+    strategies = ("--strategy", "ours", "--strategy", "devlin")
+    found = project.run("--stab-executor", "debug", *strategies, "suites/toy", own_process=True)
     assert "test_few_runs_fail" in found.output, found.output
     store = project.folder / ".stabbench"
     assert len(list((store / "runs").iterdir())) == 6, found.output

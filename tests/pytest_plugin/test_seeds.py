@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from stabbench.cli import main
 from stabbench.runs import RunRecord, Store
 from tests.pytest_plugin.conftest import Project
 
@@ -19,7 +22,12 @@ def row(output: str) -> list[str]:
 
 
 @pytest.mark.parametrize("workers", [[], ["-n", "2"]])
-def test_held_streams_do_not_vary_and_no_run_is_lost(instant: Project, workers: list[str]) -> None:
+def test_held_streams_do_not_vary_and_no_run_is_lost(
+    instant: Project,
+    workers: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     found = instant.run(*workers, *HELD, "suites/toy")
     assert [run.replicate for run in records(instant)] == [0, 0, 0]
     seeds = [run.spec.seeds for run in records(instant) if run.spec]
@@ -27,6 +35,12 @@ def test_held_streams_do_not_vary_and_no_run_is_lost(instant: Project, workers: 
     assert {(s.order, s.dropout) for s in seeds} == {(0, 0), (1, 1), (2, 2)}
     assert row(found.output)[3] == "3"
     assert "seeds vary order, dropout; head, strategy held at seed 7" in found.output
+    (command,) = re.findall(r"what happened: stabbench (.*)", found.output)
+    monkeypatch.chdir(instant.folder)
+    assert main(command.split()) == 0  # and not `report`, which would be of other runs, or of none
+    assert "head and order" in capsys.readouterr().out
+    assert main(["report", command.split()[1]]) == 2
+    assert "`stabbench analyse` shows" in capsys.readouterr().err
     assert sum(found.outcomes().values()) == 5, found.output
 
 

@@ -56,6 +56,7 @@ def test_groups_leave_replicates_and_separate_streams_out_and_count_them(tmp_pat
     assert len(found.records) == 5
     (group,) = found.groups()
     assert [run.seed for run in group.runs] == [0, 1, 2]
+    assert repr(group) == f"<{group}: 3 of 3 runs>"
     (row,) = build(found).rows
     assert (row.finished, found.set_aside[row.group]) == (3, 2)
 
