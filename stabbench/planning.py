@@ -124,6 +124,7 @@ def _request(
             name=task.name,
             metric=metric.name,
             better=metric.better,
+            metric_source=metrics.source_of(task.metric),
             n_train=n_train,
             n_dev=len(data.dev.labels),
             n_labels=len(data.label_names),

@@ -52,6 +52,7 @@ class TaskSpec(Stored):
 
     Attributes:
         better: the direction of the metric.
+        metric_source: digest of the file of a metric of one's own; empty for a registered one.
     """
 
     always: ClassVar[frozenset[str]] = frozenset({"train_size", "stratified", "sample_seed"})
@@ -66,6 +67,7 @@ class TaskSpec(Stored):
     sample_seed: int = Field(default=0, ge=0)
     fingerprint: str
     better: Direction = "higher"
+    metric_source: str = ""
 
 
 class ModelSpec(Stored):

@@ -16,7 +16,7 @@ from stabbench.metrics.base import (
     entropy,
 )
 from stabbench.metrics.classification import confusion
-from stabbench.metrics.names import REGISTRY, for_classifiers, get, named, reference, register
+from stabbench.metrics.names import REGISTRY, for_classifiers, get, named, reference, register, source_of
 
 __all__ = [
     "REGISTRY",
@@ -33,4 +33,5 @@ __all__ = [
     "named",
     "reference",
     "register",
+    "source_of",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import hashlib
 import re
 from functools import cache
 from pathlib import Path
@@ -87,6 +89,19 @@ def reference(name: str) -> str:
             'name its file instead, as in metric="my_metrics.py:KAPPA".',
         )
     return metric.name
+
+
+def source_of(name: str) -> str:
+    """Return the SHA-256 of the file that a metric of one's own stands in, without comments and layout.
+
+    It belongs to the keys of runs, so that an edited metric scores them anew. Empty for a registered metric:
+    what is published under one name stays one thing.
+    """
+    path, colon, _ = name.rpartition(".py:")
+    if not colon:
+        return ""
+    source = Path(f"{path}.py").expanduser().read_text(encoding="utf-8")
+    return hashlib.sha256(ast.unparse(ast.parse(source)).encode()).hexdigest()
 
 
 def _of_file(place: str) -> Metric:

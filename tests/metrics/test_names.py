@@ -154,3 +154,23 @@ def test_a_metric_in_a_file_of_ones_own_is_planned_by_its_name(tmp_path: Path) -
     assert group.requests[0].spec.work.names.metric == "kappa"
     found = metrics.for_classifiers(group.requests[0].task.metric)
     assert found.value(((20, 5), (10, 15))) == pytest.approx(0.4)
+
+
+def test_an_edited_metric_scores_its_runs_anew_and_a_comment_does_not(tmp_path: Path) -> None:
+    file = tmp_path / "edited.py"
+
+    def key(source: str) -> str:
+        file.write_text(source)
+        return (
+            plan_group(
+                Suite(task=task, models=["mini-bert"]), task, "mini-bert", "ours", PlanOptions(seeds=1)
+            )
+            .requests[0]
+            .spec.key
+        )
+
+    source = textwrap.dedent(KAPPA)
+    file.write_text(source)
+    task = tasks.local_task("edited", metric=f"{file}:KAPPA", **rows(tmp_path)).name
+    assert key(source) == key(f"{source}\n# a word\n")
+    assert key(source) != key(f"{source}\nUNUSED = 1\n")
