@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 from stabbench.runs import ErrorNote
@@ -56,6 +57,11 @@ class Group:
     model: str
     strategy: str
     runs: Mapping[RunId, Request] = field(repr=False)
+
+    @cached_property
+    def digest(self) -> str:
+        """What the records of all these runs bear as their group."""
+        return next(iter(self.runs.values())).spec.group
 
     @property
     def requests(self) -> tuple[Request, ...]:

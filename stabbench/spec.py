@@ -194,9 +194,9 @@ class RunSpec(Stored):
     def _gather_work(cls, data: Any) -> Any:
         if not isinstance(data, dict) or "work" in data:
             return data
-        own = {name: value for name, value in data.items() if name in cls.model_fields}
-        rest = {name: value for name, value in data.items() if name not in cls.model_fields}
-        return {**own, "work": {"kind": "fine-tuning", **rest}}
+        work = {"kind": "fine-tuning", **data}
+        own = {name: work.pop(name) for name in ("format", "seeds", "replicate") if name in work}
+        return {**own, "work": work}
 
     @model_serializer(mode="wrap")
     def _flat(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

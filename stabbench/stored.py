@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import cache
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
@@ -41,9 +42,17 @@ class Stored(Frozen):
     @model_serializer(mode="wrap")
     def _without_neutral(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         data: dict[str, Any] = handler(self)
-        for name, field in type(self).model_fields.items():
-            if name in data and name not in self.always and not field.is_required():
-                neutral = field.get_default(call_default_factory=True)
-                if getattr(self, name) == neutral:
-                    del data[name]
+        for name, neutral in _added_later(type(self)):
+            if name in data and getattr(self, name) == neutral:
+                del data[name]
         return data
+
+
+@cache
+def _added_later(kind: type[Stored]) -> tuple[tuple[str, Any], ...]:
+    """Return the fields that are not always written, with their neutral values."""
+    return tuple(
+        (name, field.get_default(call_default_factory=True))
+        for name, field in kind.model_fields.items()
+        if name not in kind.always and not field.is_required()
+    )

@@ -57,7 +57,7 @@ def run_item(item: RunItem) -> None:
         "task": item.ref.task,
         "model": request.work.model.name,
         "model_reference": item.ref.model,
-        "group": request.spec.group,
+        "group": group.digest,
         "metric": request.spec.work.names.metric,
         "better": request.spec.work.names.better,
         "seed": seed,

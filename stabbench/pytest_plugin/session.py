@@ -212,7 +212,7 @@ class PullSession:
         if not stability.errored and not stability.complete and self.is_stopped(ref):
             stability.stopped_early = True
             if not self.settings.plan.held:  # the note is read with the runs that vary every stream
-                self.store.note_stopped(self.group(ref).requests[0].spec.group, stability.planned_seeds)
+                self.store.note_stopped(self.group(ref).digest, stability.planned_seeds)
         else:
             stability.check_complete()
         return stability

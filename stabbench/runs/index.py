@@ -120,4 +120,5 @@ def collecting_later() -> Iterator[None]:
         yield
     finally:
         if enabled:
+            gc.freeze()  # nor the next collection, which would be as long as the reading
             gc.enable()

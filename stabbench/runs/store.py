@@ -26,7 +26,7 @@ from pydantic import TypeAdapter
 from stabbench.errors import RecordError, StoreError
 from stabbench.foreign import Malformed, read_file, read_json, read_npz
 from stabbench.runs.files import sync, write_atomic, write_synced
-from stabbench.runs.index import read_through
+from stabbench.runs.index import collecting_later, read_through
 from stabbench.runs.leases import Lease
 from stabbench.runs.record import Arrays, RunRecord
 from stabbench.runs.written import check_arrays, pack_arrays, read_record, write_record
@@ -103,7 +103,8 @@ class Store:
 
         Each is read once, and only where the store's index does not have it.
         """
-        return read_through(self.root / "index.json", RunRecord, self.keys(), self.read)
+        with collecting_later():
+            return read_through(self.root / "index.json", RunRecord, self.keys(), self.read)
 
     def records(self) -> Iterator[RunRecord]:
         """Yield every readable record, by key; unreadable ones are in ``problems``."""
