@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import re
 from dataclasses import replace
 
 from tabulate import tabulate
@@ -12,7 +11,7 @@ from tabulate import tabulate
 from stabbench.commands.sources import PLACE, add_places, read_source
 from stabbench.commands.textplot import strips
 from stabbench.errors import StabbenchError
-from stabbench.samples.comparison import check_comparable, differences
+from stabbench.samples.comparison import check_comparable, differences, short
 from stabbench.samples.stability import Stability
 from stabbench.statistics import Evidence
 
@@ -71,7 +70,7 @@ def compare(a: Stability, b: Stability) -> str:
         *_levene(steadier.evidence),
         f"B no worse than A?      {regression.summary.partition('; changed since')[0]}",
         *(
-            f"changed                 {name}: {_short(old)} -> {_short(new)}"
+            f"changed                 {name}: {short(old)} -> {short(new)}"
             for name, (old, new) in changed.items()
         ),
     ]
@@ -89,12 +88,6 @@ def _levene(evidence: Evidence) -> list[str]:
         return []
     text = f"p = {paper:.2g} as in the paper (mean-centred), {median:.2g} median-centred"
     return [f"Levene over all runs    {text}"]
-
-
-def _short(value: object) -> str:
-    """Return a value as text; of a digest the first digits."""
-    text = str(value)
-    return text[:12] if re.fullmatch(r"[0-9a-f]{64}", text) else text
 
 
 def _row(name: str, group: Stability) -> list[str]:

@@ -14,7 +14,8 @@ import pytest
 if TYPE_CHECKING:
     from stabbench.requests import Group, Outcome, Request
     from stabbench.runs import RunRecord
-    from stabbench.samples.stability import Stability, Verdict
+    from stabbench.samples.stability import Stability
+    from stabbench.samples.verdict import Verdict
 
 
 def pytest_stab_planned(config: pytest.Config, groups: Sequence[Group]) -> None:

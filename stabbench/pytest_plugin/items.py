@@ -66,7 +66,7 @@ def run_item(item: RunItem) -> None:
         "problem": session.problems.get(key),
     }
     if record is not None:
-        from stabbench.samples.stability import is_failed
+        from stabbench.samples.failed import is_failed
 
         score = record.last if session.settings.checkpoint == "last" else record.best
         summary |= {"score": score.value, "failed": is_failed(record, session.settings.checkpoint)}

@@ -40,7 +40,7 @@ def differences(first: Sequence[RunRecord], second: Sequence[RunRecord]) -> Diff
 
 def listed(found: Mapping[str, tuple[Any, Any]]) -> str:
     """Return differences as one line: ``recipe.epochs 3 -> 20; strategy.source 1f09.. -> 77ab..``."""
-    return "; ".join(f"{name} {_short(old)} -> {_short(new)}" for name, (old, new) in found.items())
+    return "; ".join(f"{name} {short(old)} -> {short(new)}" for name, (old, new) in found.items())
 
 
 def _data(record: RunRecord, other: RunRecord) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def _same(old: Any, new: Any) -> bool:
     return bool(old == new)
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
     """Return a value for a message; a digest by its beginning."""
     text = str(value)
     is_digest = len(text) >= 40 and all(character in "0123456789abcdef" for character in text)

@@ -18,7 +18,7 @@ from stabbench.samples.failed import is_collapsed, is_failed, judged_score
 from stabbench.samples.verdict import Verdict, collapse_gate, is_certain_to_fail, stopped_failures
 from stabbench.statistics import Evidence, Outcome, Sample
 
-__all__ = ["Incomplete", "Stability", "Verdict", "is_failed"]
+__all__ = ["Incomplete", "Stability"]
 
 Scope = Literal["success", "all"]
 

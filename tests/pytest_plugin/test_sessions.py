@@ -124,7 +124,7 @@ def test_against_brings_the_other_strategy(replay: Replay, project: Project) -> 
 )
 def test_inconclusive(project: Project, trained: Path, how: str, code: int, outcome: str) -> None:
     gates = (
-        "from stabbench.samples.stability import Verdict\n"
+        "from stabbench.samples.verdict import Verdict\n"
         "from stabbench.statistics import Evidence, Outcome\n\n"
         "def test_it(stability):\n"
         "    unsure = Verdict(Evidence('failures', Outcome.INCONCLUSIVE, 'who knows', 'share'))\n"

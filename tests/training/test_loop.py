@@ -166,7 +166,7 @@ def test_invariant_8_a_nan_loss_is_a_failed_run_with_its_reason(toy, greedy: Pat
     assert "NaN or infinite at update 5 of 8" in record.reason
     assert record.last.value == record.constant
     assert len(record.evaluations) == 1  # the first epoch's, of three updates, was sound
-    from stabbench.samples.stability import is_failed
+    from stabbench.samples.failed import is_failed
 
     assert is_failed(record)
 
