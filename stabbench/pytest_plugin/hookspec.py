@@ -44,8 +44,8 @@ def pytest_stab_run_finished(
 ) -> None:
     """See what came of a run that was started.
 
-    ``outcome.kind`` is ``done``; or ``errored``, with a note; or ``cached`` or ``busy``, when another process
-    was quicker. ``record`` is what the store has of it now. ::
+    ``outcome.kind`` is ``done``; or ``cached``, when another process was quicker; or ``errored``, with a note
+    and no record. A run that goes on in another process is told of there. ::
 
         def pytest_stab_run_finished(config, request, outcome, record):
             if outcome.kind == "done":

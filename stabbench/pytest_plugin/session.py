@@ -186,15 +186,17 @@ class PullSession:
         if found is None:
             return False
         request, outcome = found
-        self.config.hook.pytest_stab_run_finished(
-            config=self.config, request=request, outcome=outcome, record=self.record(request)
-        )
-        if outcome.kind != "busy" and not self.is_settled(request):
+        if outcome.kind == "busy":  # it goes on elsewhere: whoever computes it tells
+            return True
+        if not self.is_settled(request):
             raise StabbenchError(
                 f"the executor {self.settings.executor} says that the run {request.spec.key[:12]} is "
                 f"{outcome.kind}, but the store has neither its record nor a note of its error.",
                 "mend the executor: what came of a run is in the store before `wait` returns it.",
             )
+        self.config.hook.pytest_stab_run_finished(
+            config=self.config, request=request, outcome=outcome, record=self.record(request)
+        )
         return True
 
     def stability(self, ref: GroupRef, larger: bool = False) -> Stability:

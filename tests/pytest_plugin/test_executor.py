@@ -94,3 +94,33 @@ def test_its_error_is_told_before_anything_runs(instant: Project) -> None:
     found = instant.run("--stab-executor", "instant.py:Instand", "suites/toy")
     assert found.code == 4
     assert "did you mean 'Instant'" in found.output
+
+
+BUSY = """
+from instant import Instant, InstantJob
+from stabbench.executors import Outcome
+
+class Busy(Instant):
+    asked = 0
+
+    def submit(self, requests):
+        Busy.asked += 1
+        return (Job if Busy.asked == 1 else InstantJob)(self.store, tuple(requests))
+
+class Job(InstantJob):
+    def wait(self, timeout=None):
+        return self._left.popleft(), Outcome("busy")
+"""
+
+RECORDS_ONLY = """
+def pytest_stab_run_finished(config, request, outcome, record):
+    print("FINISHED", outcome.kind, record.last.step)
+"""
+
+
+def test_a_run_that_goes_on_elsewhere_has_not_finished(instant: Project) -> None:
+    (instant.folder / "busy.py").write_text(BUSY)
+    (instant.folder / "conftest.py").write_text(RECORDS_ONLY)
+    found = instant.run("-s", "--stab-executor", "busy.py:Busy", "suites/toy")
+    assert found.outcomes()["passed"] == 4, found.output
+    assert found.output.count("FINISHED done 6") == found.output.count("FINISHED") == 3
