@@ -74,7 +74,7 @@ def _stamp(folder: str) -> Stamp:
     found: list[tuple[int, int, int, int] | None] = []
     for name in FILES:
         try:
-            file = os.stat(f"{folder}/{name}")  # noqa: PTH116 - of ten thousand runs
+            file = os.stat(f"{folder}/{name}")  # noqa: PTH116 - a Path for each of ten thousand runs is slow
             found.append((file.st_size, file.st_mtime_ns, file.st_ctime_ns, file.st_ino))
         except OSError:
             found.append(None)

@@ -73,7 +73,7 @@ class Store:
     def keys(self) -> list[str]:
         """Return the keys of all runs in the store, sorted; a record may yet prove unreadable."""
         try:
-            names = os.listdir(self.root / "runs")  # noqa: PTH208 - ten thousand of them
+            names = os.listdir(self.root / "runs")  # noqa: PTH208 - ten thousand Paths are slow
         except (FileNotFoundError, NotADirectoryError):
             return []
         return sorted(name for name in names if not name.startswith("."))

@@ -110,7 +110,7 @@ class Collection:
 
     def check_readable(self) -> None:
         """Raise ``Incomplete`` when a record cannot be read and nobody knows which group lacks it."""
-        from stabbench.samples.stability import Incomplete
+        from stabbench.samples.scores import Incomplete
 
         if self.unreadable:
             raise Incomplete(

@@ -15,7 +15,7 @@ from stabbench.samples.archive import SUFFIX, read_archive, write_archive
 from stabbench.samples.baselines import baseline_names, read_baseline
 from stabbench.samples.collection import Collection, Plan, RunWithTraces, collect
 from stabbench.samples.reader import load, read_store
-from stabbench.samples.stability import Incomplete
+from stabbench.samples.scores import Incomplete
 from stabbench.samples.traces import POINTS, thin
 from stabbench.spec import Seeds
 from tests.leaderboard.generate import fill, run, runs

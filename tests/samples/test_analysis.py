@@ -14,7 +14,8 @@ from stabbench.runs import RunRecord, Score
 from stabbench.samples.agreement import RunWithPredictions
 from stabbench.samples.analysis import Analysis, analyse, contrast
 from stabbench.samples.comparison import NotComparable
-from stabbench.samples.stability import Incomplete, Stability
+from stabbench.samples.scores import Incomplete
+from stabbench.samples.stability import Stability
 from stabbench.spec import Seeds
 from tests.leaderboard import generate
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from stabbench import statistics
 from stabbench.runs import Score
 from stabbench.samples.comparison import NotComparable
-from stabbench.samples.stability import Incomplete, Stability
+from stabbench.samples.scores import Incomplete
+from stabbench.samples.stability import Stability
 from stabbench.statistics import Outcome, Sample
 from tests.samples.records import MAJORITY, SHAKY, STEADY, N, record, records
 

@@ -48,7 +48,7 @@ def test_two_looks_share_its_level() -> None:
 
 
 def test_an_incomplete_group_is_not_judged() -> None:
-    from stabbench.samples.stability import Incomplete
+    from stabbench.samples.scores import Incomplete
 
     incomplete = Stability.from_records(records(STEADY), planned_seeds=range(26))
     with pytest.raises(Incomplete):

@@ -19,7 +19,8 @@ from stabbench.leaderboard.table import State
 from stabbench.runs import ErrorNote, Evaluation, RunRecord, Store
 from stabbench.samples.archive import write_archive
 from stabbench.samples.baselines import write_baseline
-from stabbench.samples.stability import Incomplete, Stability
+from stabbench.samples.scores import Incomplete
+from stabbench.samples.stability import Stability
 from stabbench.spec import Seeds
 from tests.samples.records import SHAKY, STEADY, N, record, records
 

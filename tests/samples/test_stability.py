@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from stabbench.errors import StabbenchError
 from stabbench.runs import ErrorNote, RunRecord, Score
 from stabbench.samples.failed import is_collapsed, is_failed, judged_score
-from stabbench.samples.stability import Incomplete, Stability
+from stabbench.samples.scores import Incomplete
+from stabbench.samples.stability import Stability
 from tests.samples.records import MAJORITY, STEADY, N, record, records
 
 corrects = st.lists(st.one_of(st.none(), st.integers(0, N)), min_size=2, max_size=40)
