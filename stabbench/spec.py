@@ -195,8 +195,12 @@ class RunSpec(Stored):
         if not isinstance(data, dict) or "work" in data:
             return data
         work = {"kind": "fine-tuning", **data}
-        own = {name: work.pop(name) for name in ("format", "seeds", "replicate") if name in work}
+        own = {name: work.pop(name) for name in cls._beside_work() if name in work}
         return {**own, "work": work}
+
+    @classmethod
+    def _beside_work(cls) -> list[str]:
+        return [name for name in cls.model_fields if name != "work"]
 
     @model_serializer(mode="wrap")
     def _flat(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -244,5 +248,5 @@ class RunSpec(Stored):
         Raises:
             pydantic.ValidationError: on an unknown field or a value out of range.
         """
-        own = {name: changes.pop(name, getattr(self, name)) for name in ("format", "seeds", "replicate")}
+        own = {name: changes.pop(name, getattr(self, name)) for name in self._beside_work()}
         return RunSpec(**own, work=type(self.work)(**{**dict(self.work), **changes}))

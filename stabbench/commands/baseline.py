@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
         runs = read_baseline(baseline_path(arguments.name, arguments.folder))
         store = Store(arguments.store)
         store.check_writable()
-        known = set(store.keys())
+        known = store.read_all()[0].keys()  # what cannot be read makes room
         new = [record for record in runs.records if record.key not in known]
         for record in new:
             store.write(record)

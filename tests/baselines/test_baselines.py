@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import stabbench
 from stabbench import cli
 from stabbench.errors import RecordError, StabbenchError, UnknownNameError
 from stabbench.leaderboard.published import read_published
@@ -291,3 +292,14 @@ def test_a_diverged_run_keeps_its_reason_and_the_constants_score(tmp_path: Path)
     assert group.failed_seeds == (1,)
     assert group.scores[1] == MAJORITY / N
     assert group.runs[1].reason == "the training loss became NaN"
+
+
+def test_restore_writes_over_what_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_baseline(tmp_path / "x.jsonl", groups(records(STEADY[:4])))
+    restore = ["baseline", "restore", "x", "--folder", str(tmp_path), "--store", str(tmp_path / "store")]
+    assert cli.main(restore) == 0
+    damaged, *_ = (tmp_path / "store").glob("runs/*/record.json")
+    damaged.write_text("{")
+    assert cli.main(restore) == 0
+    assert "1 runs written" in capsys.readouterr().out
+    assert not stabbench.load(tmp_path / "store").problems

@@ -88,6 +88,15 @@ for baseline in baselines:
 """
 
 
+LAST_FIELDS = (
+    '    metric_source: str = ""\n',  # TaskSpec
+    "    revision: str\n",  # ModelSpec
+    "    source: str\n",  # StrategySpec
+    "    start: RunSpec | None = None\n",  # FineTuning
+    "    replicate: int = Field(default=0, ge=0)\n",  # RunSpec
+)
+
+
 @pytest.fixture(scope="module")
 def changed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a copy of the project with a new field in `Recipe` and a module that has moved."""
@@ -102,6 +111,11 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         spec.read_text().replace(field, f"{field}    label_smoothing: float = Field(default=0.0)\n")
     )
     package = copy / "stabbench"
+    text = (package / "spec.py").read_text()
+    for last in LAST_FIELDS:
+        assert last in text, last
+        text = text.replace(last, f"{last}    added: int = 0\n", 1)
+    (package / "spec.py").write_text(text)
     (package / "models" / "structure.py").rename(package / "models" / "depths.py")
     (package / "strategies" / "groups.py").rename(package / "parameter_groups.py")
     moves = {
@@ -124,6 +138,22 @@ def test_a_new_field_and_a_move_change_nothing(changed: Path, store: Path) -> No
     planned = run_copy(changed, "from tests.frozen.plan import keys; import json; print(json.dumps(keys()))")
     assert planned.returncode == 0, planned.stderr
     assert json.loads(planned.stdout) == KEYS
+
+
+def test_a_field_of_a_run_is_kept(changed: Path) -> None:
+    code = (
+        "import json\nfrom tests.frozen.plan import PlanOptions, Suite, plan_group\n"
+        "from stabbench.spec import RunSpec, Seeds\n"
+        "suite = Suite(task='mini-rte', models=['mini-bert'], seeds=1)\n"
+        "group = plan_group(suite, 'mini-rte', 'mini-bert', 'ours', PlanOptions())\n"
+        "plain = group.requests[0].spec\n"
+        "used = plain.change(added=7)\n"
+        "assert used.key != plain.key\n"
+        "assert RunSpec.model_validate_json(used.model_dump_json()) == used\n"
+        "assert used.change(seeds=Seeds.all(3)).added == 7\n"
+    )
+    done = run_copy(changed, code)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_field_that_is_used_makes_another_key(changed: Path) -> None:
