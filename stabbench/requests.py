@@ -24,6 +24,7 @@ class Request(Frozen):
         strategy: the strategy as typed, ``name:k=v`` or ``path.py:Name``.
         start: the intermediate run that this one starts from.
         save_model: whether the trained weights are kept in the store.
+        session: the session that asks; empty when none does.
     """
 
     spec: RunSpec
@@ -33,11 +34,18 @@ class Request(Frozen):
     strategy: str
     start: Request | None = None
     save_model: bool = False
+    session: str = ""
 
     @property
     def work(self) -> FineTuning:
         """What the run does."""
         return self.spec.fine_tuning
+
+    def errored(self, kind: str, message: str, log: str) -> ErrorNote:
+        """Return the note that a store keeps when this run ends without a record."""
+        return ErrorNote(
+            key=self.spec.key, kind=kind, message=message, log=log, spec=self.spec, session=self.session
+        )
 
 
 RunId = tuple[int, int]

@@ -30,18 +30,30 @@ from stabbench.runs.index import collecting_later, read_through
 from stabbench.runs.leases import Lease
 from stabbench.runs.record import Arrays, RunRecord
 from stabbench.runs.written import check_arrays, pack_arrays, read_record, write_record
-from stabbench.stored import Frozen
+from stabbench.spec import RunSpec
+from stabbench.stored import Stored
 
 SEEDS = TypeAdapter(tuple[int, ...])
 
 
-class ErrorNote(Frozen):
-    """Why a run ended without a record, and the end of what it printed."""
+class ErrorNote(Stored):
+    """Why a run ended without a record, and the end of what it printed.
+
+    Attributes:
+        key: the run's key.
+        kind: ``crash``, ``out of memory``, ``time-out``, ``error``, ...
+        message: what went wrong and what to do.
+        log: the end of what the run printed.
+        spec: what was to be computed, so that the run's group is known; ``None`` in notes of 0.1.0.
+        session: the session that asked for the run; empty when none did, or in notes of 0.1.0.
+    """
 
     key: str
     kind: str
     message: str
     log: str
+    spec: RunSpec | None = None
+    session: str = ""
 
 
 class Store:
