@@ -9,15 +9,20 @@ from typing import Any
 
 from stabbench.leaderboard.board import Board
 from stabbench.leaderboard.columns import TRIES
+from stabbench.text import json_text
 
 
 def to_json(board: Board) -> str:
     """Return the tables as indented JSON, made to be compared line by line."""
-    return json.dumps(board.to_json(), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json.dumps(board.to_json(), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return json_text(text) + "\n"
 
 
 def to_csv(board: Board) -> str:
-    """Return one line per row, scores in the metric's own unit, an empty cell where nothing is known."""
+    """Return one line per row, scores in the metric's own unit, an empty cell where nothing is known.
+
+    Names are exact, whatever they hold: programs read it, and look rows up by them.
+    """
     lines = [_flat(row) for row in board.entries]
     buffer = io.StringIO()
     if lines:

@@ -9,6 +9,7 @@ import numpy as np
 
 from stabbench import statistics
 from stabbench.statistics import Evidence, Outcome, Sample
+from stabbench.text import shown, terminal
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,14 @@ class Verdict:
 
     @property
     def summary(self) -> str:
-        """One line: outcome, gate, the numbers, and how many seeds would decide an INCONCLUSIVE one."""
+        """One line: outcome, gate, the numbers, and how many seeds would decide an INCONCLUSIVE one.
+
+        Names in it are shown as in a terminal; ``evidence.reason`` has them as they are.
+        """
         text = f"{self.outcome} {self.evidence.gate}: {self.evidence.reason}"
         if self.outcome is Outcome.INCONCLUSIVE and self.evidence.seeds_needed is not None:
             text += f" (about {self.evidence.seeds_needed} seeds in all would decide)"
-        return text
+        return terminal(shown(text))
 
     def __bool__(self) -> bool:
         return self.outcome is Outcome.PASS
