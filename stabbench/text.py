@@ -11,6 +11,7 @@ from __future__ import annotations
 import html as _html
 import json
 import re
+from itertools import pairwise
 
 DAY = 86_400
 
@@ -40,6 +41,11 @@ def terminal(text: object) -> str:
     No line is a command to GitHub's runner, which obeys lines that begin with ``::``, and ``##[`` anywhere.
     """
     return _COMMAND.sub(r"\1\\x3a", _shown(str(text), kept="\n\t")).replace("##[", r"#\x23[")
+
+
+def terminal_line(text: object) -> str:
+    """Return one line for a terminal, whatever it names."""
+    return terminal(shown(text))
 
 
 _COMMAND = re.compile(r"^(\s*):(?=:)", re.MULTILINE)
@@ -79,7 +85,7 @@ def latex(text: object) -> str:
     """
     name = shown(text)
     pieces = []
-    for c, after in zip(name, name[1:] + " ", strict=True):
+    for c, after in pairwise(name + " "):
         seen = c if c in _LATEX or ord(c) < 256 else c.encode("unicode_escape").decode()
         pieces += [_LATEX.get(one, one) for one in ([c] if seen == c else seen)]
         pieces += ["{}"] * (c + after in _LIGATURES)

@@ -23,7 +23,7 @@ from stabbench.samples.collection import Collection
 from stabbench.samples.comparison import differences, listed
 from stabbench.samples.reader import load
 from stabbench.samples.stability import Stability
-from stabbench.text import shown, terminal
+from stabbench.text import shown, terminal, terminal_line
 
 ENOUGH = 25
 """Runs that the regression gate needs in a baseline's group."""
@@ -61,9 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
         new = [record for record in runs.records if record.key not in known]
         for record in new:
             store.write(record)
-        print(
-            f"{len(new)} runs written to {shown(store.root)}, {len(runs.records) - len(new)} were there already"
-        )
+        present = len(runs.records) - len(new)
+        print(f"{len(new)} runs written to {shown(store.root)}, {present} were there already")
     elif arguments.name is None:
         names = baseline_names(arguments.folder) or [f"no baseline in {arguments.folder}"]
         print(terminal("\n".join(map(shown, names))))
@@ -78,7 +77,7 @@ def _save(arguments: argparse.Namespace) -> None:
         raise StabbenchError(f"{path} exists.", "choose another name, or say --replace.")
     found = load(arguments.store)
     for problem in found.problems:
-        print(terminal(shown(problem)), file=sys.stderr)
+        print(terminal_line(problem), file=sys.stderr)
     if found.unplaced_errors:
         print(f"{found.unplaced_errors} more runs errored, of groups without any finished run")
     groups = found.groups()
@@ -95,7 +94,7 @@ def _save(arguments: argparse.Namespace) -> None:
     print(_table(wanted))
     for group in wanted:
         if group.finished < ENOUGH:
-            print(terminal(shown(f"{group}: {group.finished} runs; the regression gate needs {ENOUGH}")))
+            print(terminal_line(f"{group}: {group.finished} runs; the regression gate needs {ENOUGH}"))
     if arguments.replace:
         found_changes = changes(before, read_baseline(path)) or ["no run changed"]
         print("\n".join(map(shown, found_changes)))

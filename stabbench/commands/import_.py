@@ -7,7 +7,7 @@ from pathlib import Path
 
 from stabbench.runs import Store
 from stabbench.samples.imports import import_scores
-from stabbench.text import shown, terminal
+from stabbench.text import terminal_line
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,5 +25,5 @@ def run(arguments: argparse.Namespace) -> int:
     """Import the files."""
     for path in arguments.file:
         new = import_scores(path, Store(arguments.store), arguments.better)
-        print(terminal(shown(f"{path}: {new} new runs in {arguments.store}")))
+        print(terminal_line(f"{path}: {new} new runs in {arguments.store}"))
     return 0

@@ -17,7 +17,7 @@ from stabbench.pytest_plugin.github import append_summary
 from stabbench.pytest_plugin.options import Settings
 from stabbench.pytest_plugin.refs import short_names
 from stabbench.requests import RunId
-from stabbench.text import shown, terminal
+from stabbench.text import shown, terminal, terminal_line
 
 if TYPE_CHECKING:
     from stabbench.samples.stability import Stability
@@ -123,7 +123,7 @@ class Summary:
         terminalreporter.write_line(terminal(lines))
         remarks = self.remarks()
         for remark in remarks:
-            terminalreporter.write_line(terminal(shown(remark)))
+            terminalreporter.write_line(terminal_line(remark))
         append_summary(headers, rows, remarks)
 
     def models(self) -> dict[str, str]:
@@ -171,7 +171,7 @@ class Summary:
         return found
 
     def environments(self) -> list[str]:
-        """Return what differs between the environments of a group's runs, and of those it was compared with."""
+        """Return what differs between environments, within groups and between those compared."""
         from stabbench.samples.environment import mixed
 
         found: dict[str, None] = {}

@@ -9,7 +9,7 @@ import numpy as np
 
 from stabbench import statistics
 from stabbench.statistics import Evidence, Outcome, Sample
-from stabbench.text import shown, terminal
+from stabbench.text import terminal_line
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Verdict:
         text = f"{self.outcome} {self.evidence.gate}: {self.evidence.reason}"
         if self.outcome is Outcome.INCONCLUSIVE and self.evidence.seeds_needed is not None:
             text += f" (about {self.evidence.seeds_needed} seeds in all would decide)"
-        return terminal(shown(text))
+        return terminal_line(text)
 
     def __bool__(self) -> bool:
         return self.outcome is Outcome.PASS
