@@ -68,7 +68,7 @@ def markdown(text: object) -> str:
 def markdown_code(text: object) -> str:
     """Return a name as Markdown's code, which may stand in a table's cell."""
     name = shown(text)
-    if name.strip() and not re.search(r"[`|\\]", name):
+    if name.strip() and not re.search(r"[`|\\#]", name):
         return f"`{name}`"
     return f"<code>{markdown(name)}</code>"  # readers differ in what pipes and backslashes mean in code
 
@@ -92,7 +92,7 @@ def latex(text: object) -> str:
     return "".join(pieces)
 
 
-_LIGATURES = ("--", "``", "''", ",,", "?`", "!`")
+_LIGATURES = ("--", "``", "''", ",,", "?`", "!`", "::")  # the last is a command to GitHub's runner
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -122,7 +122,6 @@ _LATEX = {
 
 
 def json_text(written: str) -> str:
-    """Return written JSON with every invisible character in its strings escaped; it says the same."""
-    if written.isprintable():
-        return written
-    return "".join(c if c.isprintable() or c in "\n\t" else json.dumps(c)[1:-1] for c in written)
+    """Return written JSON with what is invisible or a command in its strings escaped; it says the same."""
+    seen = (c if c.isprintable() or c in "\n\t" else json.dumps(c)[1:-1] for c in written)
+    return "".join(seen).replace("##[", r"#\u0023[")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from stabbench.leaderboard.board import Board
@@ -23,13 +24,14 @@ def to_csv(board: Board) -> str:
 
     Names are exact, whatever they hold: programs read it, and look rows up by them.
     """
-    lines = [_flat(row) for row in board.entries]
+    rows = [_flat(row) for row in board.entries]
+    return "".join(map(_line, (list(rows[0]), *(row.values() for row in rows)))) if rows else ""
+
+
+def _line(cells: Iterable[Any]) -> str:
     buffer = io.StringIO()
-    if lines:
-        writer = csv.DictWriter(buffer, list(lines[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(lines)
-    return buffer.getvalue()
+    csv.writer(buffer, lineterminator="\r\n").writerow(cells)  # it quotes the characters that end its lines
+    return buffer.getvalue().removesuffix("\r\n") + "\n"
 
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:

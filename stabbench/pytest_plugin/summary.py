@@ -49,7 +49,7 @@ def gate_properties(stability: Stability, model_reference: str) -> list[tuple[st
         "std": seen.std if seen.complete and seen.planned > 1 else None,
         "best": seen.best if seen.complete else None,
         "stopped_early": seen.stopped_early,
-        "environments": _environments(stability),
+        "environments": [note for verdict in stability.verdicts for note in verdict.environments],
         "verdicts": [[str(v.outcome), v.summary] for v in stability.verdicts],
     }
     found: list[tuple[str, object]] = [("stabbench_gate", json.dumps(summary))]
@@ -62,13 +62,6 @@ def gate_properties(stability: Stability, model_reference: str) -> list[tuple[st
             if name != "gate" and isinstance(value, str | int | float)
         ]
     return found
-
-
-def _environments(stability: Stability) -> list[str]:
-    """Return the notes on environments of a gate's verdicts."""
-    details = [verdict.evidence.details for verdict in stability.verdicts]
-    names = ("environment", "other_environment", "environment_against")
-    return [str(found[name]) for found in details for name in names if name in found]
 
 
 class Summary:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from stabbench.runs import RunRecord
@@ -71,7 +71,7 @@ def mixed(environments: Iterable[Environment]) -> str:
     return f"mixed environment: {'; '.join(parts)}" if parts else ""
 
 
-def different(mine: Sequence[Environment], others: Sequence[Environment]) -> str:
+def different(mine: Iterable[Environment], others: Iterable[Environment]) -> str:
     """Return what differs between two groups that are compared, ``""`` when nothing does.
 
     For example ``different environment: CPU instructions AVX2 against AVX512``.

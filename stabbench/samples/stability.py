@@ -12,7 +12,13 @@ from stabbench.samples.comparison import check_comparable, differences, listed
 from stabbench.samples.environment import different, environment_of, mixed
 from stabbench.samples.failed import is_collapsed, is_failed
 from stabbench.samples.scores import Scores
-from stabbench.samples.verdict import Verdict, collapse_gate, is_certain_to_fail, stopped_failures
+from stabbench.samples.verdict import (
+    ENVIRONMENTS,
+    Verdict,
+    collapse_gate,
+    is_certain_to_fail,
+    stopped_failures,
+)
 from stabbench.statistics import Evidence, Outcome, Sample
 
 Scope = Literal["success", "all"]
@@ -180,22 +186,18 @@ class Stability(Scores):
         if self.looks > 1:
             reason = f"{evidence.reason} (look {look} of {self.looks}, each at alpha {level:g})"
             evidence = replace(evidence, reason=reason, details={**evidence.details, "look": look})
-        if notes := self.judged._environment_notes(other):
-            reason = "; ".join((evidence.reason, *notes.values()))
-            evidence = replace(evidence, reason=reason, details={**evidence.details, **notes})
-        verdict = Verdict(evidence)
+        notes = self.judged._environments(other)
+        verdict = Verdict(replace(evidence, details={**evidence.details, **notes}))
         self.verdicts.append(verdict)
         return verdict
 
-    def _environment_notes(self, other: Stability | None) -> dict[str, str]:
-        """Return what differs between the runs' environments, and from those that they are compared with."""
-        notes = {"environment": self.environment}
+    def _environments(self, other: Stability | None) -> dict[str, str]:
+        """Return the details of ``ENVIRONMENTS`` that there are."""
+        notes = [self.environment]
         if other is not None:
-            notes["other_environment"] = other.environment and f"{other}: {other.environment}"
-            notes["environment_against"] = different(
-                *(list(map(environment_of, group.runs)) for group in (self, other))
-            )
-        return {name: note for name, note in notes.items() if note}
+            between = different(map(environment_of, self.runs), map(environment_of, other.runs))
+            notes += [other.environment and f"{other}: {other.environment}", between]
+        return {name: note for name, note in zip(ENVIRONMENTS, notes, strict=False) if note}
 
     def _failures(self, at_most: float, alpha: float) -> Evidence:
         if self.stopped_early and not self.errored:

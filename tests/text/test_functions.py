@@ -121,7 +121,8 @@ def test_html_reads_the_same(name: str) -> None:
     page = Read(f'<p title="{text.html(name)}">{text.html(name)}</p>')
     assert page.tags == ["p"]
     assert page.text == text.shown(name) == page.attributes[0]
-    assert ElementTree.fromstring(f"<p>{text.html(name)}</p>").text == page.text  # no character that XML forbids
+    found = ElementTree.fromstring(f"<p>{text.html(name)}</p>").text or ""
+    assert found == page.text  # nothing in it is forbidden in XML
 
 
 @given(ANYTHING)
