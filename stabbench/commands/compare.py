@@ -13,8 +13,9 @@ from stabbench.commands.textplot import strips
 from stabbench.errors import StabbenchError
 from stabbench.samples.comparison import check_comparable, differences, short
 from stabbench.samples.stability import Stability
+from stabbench.samples.verdict import Verdict
 from stabbench.statistics import Evidence
-from stabbench.text import shown, terminal
+from stabbench.text import shown, terminal, terminal_line
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,15 +68,22 @@ def compare(a: Stability, b: Stability) -> str:
         "",
         strips({one: a.scores, two: b.scores}, a.runs[0].constant, a.metric),
         "",
-        f"B steadier than A?      {steadier.summary}{_p_value(steadier.evidence.p_value)}",
+        f"B steadier than A?      {_alone(steadier)}{_p_value(steadier.evidence.p_value)}",
         *_levene(steadier.evidence),
-        f"B no worse than A?      {regression.summary.partition('; changed since')[0]}",
+        f"B no worse than A?      {_alone(regression).partition('; changed since')[0]}",
         *(
             shown(f"changed                 {name}: {short(old)} -> {short(new)}")
             for name, (old, new) in changed.items()
+            if not name.startswith("environment.")
         ),
+        *(shown(f"environment             {note}") for note in steadier.environments),
     ]
     return "\n".join(lines)
+
+
+def _alone(verdict: Verdict) -> str:
+    """Return a verdict's summary without the environments, which have lines of their own."""
+    return verdict.summary.removesuffix(terminal_line("; ".join(("", *verdict.environments))))
 
 
 def _p_value(p: float | None) -> str:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from stabbench.cli import main
 from stabbench.leaderboard import data, latex, markdown, page
 from stabbench.leaderboard.board import build
 from stabbench.leaderboard.report import group_report
-from stabbench.runs import RunRecord
+from stabbench.samples.baselines import write_baseline
 from stabbench.samples.collection import Collection
 from stabbench.samples.environment import environment_differences
 from stabbench.samples.groups import group_runs
@@ -52,18 +54,15 @@ def made(environment: dict[str, Any] = HERE, few: dict[str, Any] | None = None, 
     return Stability.from_records(found)
 
 
-def runs_of(sample: Stability) -> list[RunRecord]:
-    return sample.runs
-
-
 @pytest.mark.parametrize("field", CHANGES)
 def test_a_verdict_names_what_differs_and_judges_as_ever(field: str) -> None:
     value, words = CHANGES[field]
     verdict = made(few=HERE | {field: value}).few_failures(at_most=0.2)
     alone = made().few_failures(at_most=0.2)
     assert verdict.outcome is alone.outcome is Outcome.PASS
-    assert f"mixed environment: {words}" in verdict.summary or words in verdict.summary
-    assert str(verdict.evidence.details["environment"]).startswith("mixed environment: ")
+    assert "; mixed environment: " in verdict.summary
+    assert words in verdict.summary
+    assert words in str(verdict.evidence.details["environment"])
     assert verdict.evidence.value == alone.evidence.value
 
 
@@ -132,3 +131,16 @@ def test_a_board_of_one_environment_has_no_mark() -> None:
     assert r"\P" not in latex.render(board)
     assert json.loads(data.to_json(board))["rows"][0]["environment"] is None
     assert "environment: " not in group_report(group_runs(Collection.of(made().runs))[0])
+
+
+def test_compare_names_both(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    places = []
+    for name, sample in {"a": made(HERE | {"numpy": "2.3.0"}), "b": made(few=HERE | {"threads": 2})}.items():
+        places.append(str(tmp_path / f"{name}.jsonl"))
+        write_baseline(Path(places[-1]), [sample])
+    main(["compare", *places])
+    lines = capsys.readouterr().out.splitlines()
+    assert "environment             mixed environment: threads 1 (22 runs), 2 (3 runs)" in lines
+    (between,) = [line for line in lines if "different environment: " in line]
+    assert "numpy 2.4.6 against 2.3.0" in between
+    assert not [line for line in lines if line.startswith("changed")]

@@ -234,3 +234,21 @@ def test_verdicts_and_samples_show_their_names() -> None:
 
 def test_a_log_keeps_its_lines() -> None:
     assert terminal("a\n\tb\x1b[0m\r\n") == "a\n\tb\\x1b[0m\\r\n"
+
+
+def test_a_terminal_without_the_letters_is_no_reason_to_end(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    written = io.BytesIO()
+    out = io.TextIOWrapper(written, encoding="ascii")
+    monkeypatch.setattr("sys.stdout", out)
+    assert main(["baseline", "show", "hostile"]) == 0
+    out.flush()
+    assert rb"\u6f22" in written.getvalue()
+
+
+def test_what_was_typed_is_text_too(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["ls", f"x{SOME}", FIRST])
+    assert raw(capsys.readouterr().err) == []
