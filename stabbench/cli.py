@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from stabbench.errors import StabbenchError
 from stabbench.registry import suggest
+from stabbench.text import terminal
 
 COMMANDS = {
     "init": ("stabbench.commands.init", "write a starter project: suite, settings, CI workflow, README"),
@@ -28,8 +31,19 @@ COMMANDS = {
 }
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors show what was typed as text."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the usage and the error, and exit with 2."""
+        super().error(terminal(message))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status: 0 when all went well, 2 for bad input."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # not every terminal has every letter
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or words[0] in ("-h", "--help"):
         width = max(map(len, COMMANDS))
@@ -49,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     module_name, text = COMMANDS[name]
     try:
         module = importlib.import_module(module_name)
-        parser = argparse.ArgumentParser(prog=f"stabbench {name}", description=text)
+        parser = Parser(prog=f"stabbench {name}", description=text)
         module.add_arguments(parser)
         status: int = module.run(parser.parse_args(words[1:]))
     except StabbenchError as error:

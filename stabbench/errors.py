@@ -1,5 +1,7 @@
 """Errors that a user can act on: every message names the cause and the next step."""
 
+from stabbench.text import terminal
+
 
 class StabbenchError(Exception):
     """Something the user can mend.
@@ -15,7 +17,8 @@ class StabbenchError(Exception):
         self.action = action
 
     def __str__(self) -> str:
-        return f"{self.cause}\n  -> {self.action}"
+        """Return the message as terminals and reports show it, whatever names it holds."""
+        return terminal(f"{self.cause}\n  -> {self.action}")
 
 
 class UnknownNameError(StabbenchError):

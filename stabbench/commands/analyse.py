@@ -15,7 +15,7 @@ from stabbench import metrics
 from stabbench.commands.sources import PLACE, add_places, read_source
 from stabbench.commands.textplot import BLOCKS, bars, strips
 from stabbench.errors import StabbenchError
-from stabbench.leaderboard.text import DASH, one_line
+from stabbench.leaderboard.text import DASH
 from stabbench.metrics import Metric
 from stabbench.runs import RunRecord, Store
 from stabbench.samples.agreement import Agreement, RunWithPredictions
@@ -23,6 +23,7 @@ from stabbench.samples.analysis import Analysis, Contrast, Scores, analyse, cont
 from stabbench.samples.collection import Collection, RunWithTraces, names
 from stabbench.samples.seeds import Grid, Repeats
 from stabbench.statistics import Component
+from stabbench.text import json_text, shown, terminal
 
 MARGIN = 20
 """Columns of what stands left of the numbers."""
@@ -52,10 +53,10 @@ def run(arguments: argparse.Namespace) -> int:
             "groups": [asdict(analysis) for analysis, _ in found],
             "contrasts": [asdict(one) for one in contrasts],
         }
-        print(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False))
+        print(json_text(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)))
         return 0
     blocks = [describe(analysis, group[0].record) for analysis, group in found]
-    print("\n\n".join(blocks + [describe_contrast(one) for one in contrasts]))
+    print(terminal("\n\n".join(blocks + [describe_contrast(one) for one in contrasts])))
     return 0
 
 
@@ -69,9 +70,9 @@ def describe(found: Analysis, first: RunRecord) -> str:
     metric = metrics.named(first.metric, first.better)
     points = " in points" if metric.scale == 100 else ""
     title = (
-        f"{one_line(found.strategy)} on {one_line(found.task)} with {one_line(found.model)}, "
+        f"{shown(found.strategy)} on {shown(found.task)} with {shown(found.model)}, "
         f"group {found.group[:12]}\n"
-        f"{one_line(metric.name)}{points}; the best constant predictor reaches {metric.text(first.constant)}"
+        f"{shown(metric.name)}{points}; the best constant predictor reaches {metric.text(first.constant)}"
     )
     parts = [
         title,
@@ -96,7 +97,7 @@ def describe_contrast(found: Contrast) -> str:
         f"p = {found.spread_p_value:.2g}, one-sided, by permutation of all runs "
         f"(t = {found.spread_statistic:.2f})"
     )
-    title = f"{one_line(found.first)} against {one_line(found.second)}"
+    title = f"{shown(found.first)} against {shown(found.second)}"
     return "\n".join([title, *_lines("a run is better", [better]), *_lines("it spreads more", [spread])])
 
 

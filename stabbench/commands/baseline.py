@@ -23,6 +23,7 @@ from stabbench.samples.collection import Collection
 from stabbench.samples.comparison import differences, listed
 from stabbench.samples.reader import load
 from stabbench.samples.stability import Stability
+from stabbench.text import shown, terminal, terminal_line
 
 ENOUGH = 25
 """Runs that the regression gate needs in a baseline's group."""
@@ -60,9 +61,11 @@ def run(arguments: argparse.Namespace) -> int:
         new = [record for record in runs.records if record.key not in known]
         for record in new:
             store.write(record)
-        print(f"{len(new)} runs written to {store.root}, {len(runs.records) - len(new)} were there already")
+        present = len(runs.records) - len(new)
+        print(f"{len(new)} runs written to {shown(store.root)}, {present} were there already")
     elif arguments.name is None:
-        print("\n".join(baseline_names(arguments.folder)) or f"no baseline in {arguments.folder}")
+        names = baseline_names(arguments.folder) or [f"no baseline in {arguments.folder}"]
+        print(terminal("\n".join(map(shown, names))))
     else:
         print(_table(read_baseline(baseline_path(arguments.name, arguments.folder)).groups()))
     return 0
@@ -74,7 +77,7 @@ def _save(arguments: argparse.Namespace) -> None:
         raise StabbenchError(f"{path} exists.", "choose another name, or say --replace.")
     found = load(arguments.store)
     for problem in found.problems:
-        print(problem, file=sys.stderr)
+        print(terminal_line(problem), file=sys.stderr)
     if found.unplaced_errors:
         print(f"{found.unplaced_errors} more runs errored, of groups without any finished run")
     groups = found.groups()
@@ -91,10 +94,11 @@ def _save(arguments: argparse.Namespace) -> None:
     print(_table(wanted))
     for group in wanted:
         if group.finished < ENOUGH:
-            print(f"{group}: {group.finished} runs; the regression gate needs {ENOUGH}")
+            print(terminal_line(f"{group}: {group.finished} runs; the regression gate needs {ENOUGH}"))
     if arguments.replace:
-        print("\n".join(changes(before, read_baseline(path))) or "no run changed")
-    print(f"written to {path}")
+        found_changes = changes(before, read_baseline(path)) or ["no run changed"]
+        print("\n".join(map(shown, found_changes)))
+    print(f"written to {shown(path)}")
 
 
 def _is_wanted(group: Stability, arguments: argparse.Namespace) -> bool:
@@ -127,9 +131,7 @@ def changes(before: Collection, after: Collection) -> list[str]:
 def _table(groups: list[Stability]) -> str:
     rows = [
         [
-            group.strategy,
-            group.task,
-            group.model,
+            *map(shown, (group.strategy, group.task, group.model)),
             group.finished,
             f"{group.failed}/{group.finished}",
             group.metric.text(group.mean),
@@ -140,4 +142,4 @@ def _table(groups: list[Stability]) -> str:
         for group in groups
     ]
     headers = ["strategy", "task", "model", "n", "failed", "mean", "std", "best", "group"]
-    return tabulate(rows, headers=headers, disable_numparse=True)
+    return terminal(tabulate(rows, headers=headers, disable_numparse=True))

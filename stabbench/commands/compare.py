@@ -13,7 +13,9 @@ from stabbench.commands.textplot import strips
 from stabbench.errors import StabbenchError
 from stabbench.samples.comparison import check_comparable, differences, short
 from stabbench.samples.stability import Stability
+from stabbench.samples.verdict import Verdict
 from stabbench.statistics import Evidence
+from stabbench.text import shown, terminal, terminal_line
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,12 +38,12 @@ def run(arguments: argparse.Namespace) -> int:
             f"{arguments.a} and {arguments.b} have no task and model in common: {names[0]}; {names[1]}.",
             "name two sources of the same task and model.",
         )
-    print("\n\n".join(compare(a, b) for a, b in pairs))
+    print(terminal("\n\n".join(compare(a, b) for a, b in pairs)))
     paired = {id(group) for pair in pairs for group in pair}
     for text, side in zip((arguments.a, arguments.b), sides, strict=True):
         alone = [str(group) for group in side if id(group) not in paired]
         if alone:
-            print(f"\nonly in {text}: {', '.join(alone)}")
+            print(f"\n{shown(f'only in {text}: ' + ', '.join(alone))}")
     return 0
 
 
@@ -52,9 +54,9 @@ def compare(a: Stability, b: Stability) -> str:
         NotComparable: when data, split, metric or model differ.
     """
     check_comparable(a.runs, b.runs)
-    title, one, two = f"{a.task}, {a.model}", f"A {a.strategy}", f"B {b.strategy}"
+    title, one, two = shown(f"{a.task}, {a.model}"), shown(f"A {a.strategy}"), shown(f"B {b.strategy}")
     if a.strategy == b.strategy:
-        title, one, two = f"{title}, {a.strategy}", "A", "B"
+        title, one, two = f"{title}, {shown(a.strategy)}", "A", "B"
     headers = ["", "n", "failed", "mean", "std", "std of successes", "best"]
     table = tabulate([_row(one, a), _row(two, b)], headers=headers, disable_numparse=True)
     a, b = replace(a, strategy=one), replace(b, strategy=two)
@@ -66,15 +68,22 @@ def compare(a: Stability, b: Stability) -> str:
         "",
         strips({one: a.scores, two: b.scores}, a.runs[0].constant, a.metric),
         "",
-        f"B steadier than A?      {steadier.summary}{_p_value(steadier.evidence.p_value)}",
+        f"B steadier than A?      {_alone(steadier)}{_p_value(steadier.evidence.p_value)}",
         *_levene(steadier.evidence),
-        f"B no worse than A?      {regression.summary.partition('; changed since')[0]}",
+        f"B no worse than A?      {_alone(regression).partition('; changed since')[0]}",
         *(
-            f"changed                 {name}: {short(old)} -> {short(new)}"
+            shown(f"changed                 {name}: {short(old)} -> {short(new)}")
             for name, (old, new) in changed.items()
+            if not name.startswith("environment.")
         ),
+        *(shown(f"environment             {note}") for note in steadier.environments),
     ]
     return "\n".join(lines)
+
+
+def _alone(verdict: Verdict) -> str:
+    """Return a verdict's summary without the environments, which have lines of their own."""
+    return verdict.summary.removesuffix(terminal_line("; ".join(("", *verdict.environments))))
 
 
 def _p_value(p: float | None) -> str:

@@ -11,6 +11,7 @@ from stabbench import executors
 from stabbench.errors import StabbenchError
 from stabbench.requests import Request
 from stabbench.runs import Store
+from stabbench.text import terminal
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,8 +39,8 @@ def run(arguments: argparse.Namespace) -> int:
         outcome = executors.compute_one(executor, request)
     key = request.spec.key
     if outcome.note is not None:
-        print(f"{key[:12]} errored ({outcome.note.kind}): {outcome.note.message}")
-        print(outcome.note.log)
+        note = outcome.note
+        print(terminal(f"{key[:12]} errored ({note.kind}): {note.message}\n{note.log}"))
     else:
         print(f"{key[:12]} {outcome.kind}")
     return 0 if outcome.kind in ("done", "cached") else 1

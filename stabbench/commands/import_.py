@@ -7,6 +7,7 @@ from pathlib import Path
 
 from stabbench.runs import Store
 from stabbench.samples.imports import import_scores
+from stabbench.text import terminal_line
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,5 +25,5 @@ def run(arguments: argparse.Namespace) -> int:
     """Import the files."""
     for path in arguments.file:
         new = import_scores(path, Store(arguments.store), arguments.better)
-        print(f"{path}: {new} new runs in {arguments.store}")
+        print(terminal_line(f"{path}: {new} new runs in {arguments.store}"))
     return 0

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 from stabbench.errors import StabbenchError
+from stabbench.text import shown, terminal
 
 STARTER = Path(__file__).parent / "starter"
 NEXT = "pytest suites/quick -n 2 --strategy ours"
@@ -39,11 +40,11 @@ def run(arguments: argparse.Namespace) -> int:
         for copy, file in copies.items():
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, copy)
-            print(f"wrote {copy}")
+            print(f"wrote {shown(copy)}")
     except OSError as error:
         raise StabbenchError(f"{error.filename}: {error.strerror}.", "name a folder of your own.") from error
     change = "" if folder.resolve() == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
-    print(f"\nNext:\n  {change}{NEXT}")
+    print(terminal(f"\nNext:\n  {change}{NEXT}"))
     return 0
 
 

@@ -12,11 +12,11 @@ from stabbench.leaderboard import data, latex, markdown
 from stabbench.leaderboard.board import build
 from stabbench.leaderboard.output import differences, write
 from stabbench.leaderboard.published import read_published
-from stabbench.leaderboard.text import one_line
 from stabbench.samples.archive import write_archive
 from stabbench.samples.collection import Collection
 from stabbench.samples.reader import load
 from stabbench.suite import parse_seeds
+from stabbench.text import shown, terminal, terminal_line
 
 FORMATS = {"markdown": markdown.render, "csv": data.to_csv, "json": data.to_json, "latex": latex.render}
 
@@ -56,7 +56,7 @@ def read_sources(arguments: argparse.Namespace, planned_seeds: Sequence[int] = (
     sources: list[Path] = [*arguments.store, *arguments.archive] or [Path(".stabbench")]
     found = load(*sources, traces=True, planned_seeds=planned_seeds)
     for problem in found.problems:
-        print(one_line(problem), file=sys.stderr)
+        print(terminal_line(problem), file=sys.stderr)
     if not found.runs:
         raise StabbenchError(
             f"there is no run in {', '.join(map(str, sources))}.",
@@ -72,22 +72,24 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.save_archive:
         write_archive(collection, arguments.save_archive)
     if arguments.format:
-        sys.stdout.write(FORMATS[arguments.format](board))
+        words = FORMATS[arguments.format](board)
+        sys.stdout.write(
+            terminal(words) if sys.stdout.isatty() else words
+        )  # a file or program gets exact names
         return 0
     if arguments.check:
         found = differences(board, arguments.out)
         for line in found:
-            print(line)
+            print(terminal_line(line))
+        folder, count = shown(arguments.out), len(collection.runs)
         print(
-            f"{arguments.out} differs from what the {len(collection.runs)} runs give; write it again with "
-            "the same command without --check."
+            f"{folder} differs from what the {count} runs give; write it again with the same command without "
+            "--check."
             if found
-            else f"{arguments.out} is what the {len(collection.runs)} runs give"
+            else f"{folder} is what the {count} runs give"
         )
         return 1 if found else 0
     write(board, arguments.out)
-    print(
-        f"{len(collection.runs)} runs in {len(board.rows)} groups: see {arguments.out / 'README.md'} and "
-        "index.html"
-    )
+    tables = shown(arguments.out / "README.md")
+    print(f"{len(collection.runs)} runs in {len(board.rows)} groups: see {tables} and index.html")
     return 0

@@ -10,6 +10,7 @@ from stabbench import models, tasks
 from stabbench.strategies import REGISTRY as STRATEGIES
 from stabbench.strategies.catalog import parameters_of, support_of
 from stabbench.suite import Suite, find_suites
+from stabbench.text import shown, terminal
 
 KINDS = ("strategies", "tasks", "models", "suites")
 
@@ -29,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
         if len(chosen) > 1:
             print(f"{kind}:")
         for line in listings[kind](arguments.verbose):
-            print(f"  {line}")
+            print(terminal(f"  {shown(line)}"))
     return 0
 
 

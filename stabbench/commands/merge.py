@@ -8,6 +8,7 @@ from pathlib import Path
 from stabbench.errors import StabbenchError
 from stabbench.runs import Store
 from stabbench.runs.merge import merge
+from stabbench.text import terminal_line
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,5 +24,5 @@ def run(arguments: argparse.Namespace) -> int:
             raise StabbenchError(f"{source} is no store.", "give a folder that has a folder `runs`.")
     counts = merge(Store(arguments.target), [Store(source) for source in arguments.sources])
     for source, (copied, present) in zip(arguments.sources, counts, strict=True):
-        print(f"{source}: {copied} runs copied, {present} were there already")
+        print(terminal_line(f"{source}: {copied} runs copied, {present} were there already"))
     return 0

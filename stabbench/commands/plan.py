@@ -14,7 +14,7 @@ from stabbench.planning import plan_group
 from stabbench.requests import Request
 from stabbench.runs import Store
 from stabbench.suite import find_suites
-from stabbench.text import DAY, duration
+from stabbench.text import DAY, duration, shown, terminal_line
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,11 +57,12 @@ def run(arguments: argparse.Namespace) -> int:
             per_run = estimate_seconds(missing[0])
             seconds += per_run * len(missing)
             line += f", about {duration(per_run)} a run"
-        print(line)
+        print(terminal_line(line))
         if arguments.write is not None:
             written += _write(arguments.write, missing)
     if arguments.write is not None:
-        print(f"{written} request files written to {arguments.write}; run each with `stabbench exec FILE`")
+        folder = shown(arguments.write)
+        print(f"{written} request files written to {folder}; run each with `stabbench exec FILE`")
     if not arguments.no_estimate:
         total = seconds / arguments.workers
         print(f"In all about {duration(total)} with -n {arguments.workers} on this machine.")

@@ -8,10 +8,10 @@ from pathlib import Path
 from stabbench.commands.leaderboard import add_sources, read_sources
 from stabbench.errors import StabbenchError, UnknownNameError
 from stabbench.leaderboard import report
-from stabbench.leaderboard.text import one_line
 from stabbench.runs.files import write_atomic
 from stabbench.samples.collection import RunWithTraces
 from stabbench.samples.groups import RunGroup, group_runs
+from stabbench.text import shown, terminal
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
             raise StabbenchError(
                 f"{place} cannot be written: {error.strerror or error}.", "choose another folder with --out."
             ) from error
-        print(f"{'' if number == 0 else chr(10)}{words}\nWith pictures: {place}")
+        print(f"{'' if number == 0 else chr(10)}{terminal(words)}\nWith pictures: {shown(place)}")
     return 0
 
 
@@ -60,7 +60,7 @@ def find(groups: tuple[RunGroup, ...], key: str) -> tuple[RunGroup, RunWithTrace
     if found:
         raise UnknownNameError(f"{len(found)} groups and runs begin with {key!r}.", "give more of the key.")
     known = "\n".join(
-        f"     {group.first.group[:12]}  {one_line(group.strategy)} on {one_line(group.task)}, "
+        f"     {group.first.group[:12]}  {shown(group.strategy)} on {shown(group.task)}, "
         f"{sum(group.failed)}/{len(group.runs)} failed"
         for group in groups
     )

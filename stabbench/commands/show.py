@@ -7,6 +7,7 @@ from pathlib import Path
 
 from stabbench.errors import StabbenchError
 from stabbench.runs import RunRecord, Store
+from stabbench.text import json_text, shown, terminal
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,9 +30,9 @@ def run(arguments: argparse.Namespace) -> int:
             raise StabbenchError(
                 f"there is no run {arguments.key} in {store.root}.", "name another store with --store."
             )
-        print(f"{note.key} errored ({note.kind}): {note.message}\n{note.log}")
+        print(terminal(f"{note.key} errored ({note.kind}): {note.message}\n{note.log}"))
         return 1
-    print(record.model_dump_json(indent=1) if arguments.json else describe(record))
+    print(json_text(record.model_dump_json(indent=1)) if arguments.json else terminal(describe(record)))
     return 0
 
 
@@ -56,4 +57,4 @@ def describe(record: RunRecord) -> str:
     lines += [
         f"{'with' if i == 0 else '':<9} {k}: {v}" for i, (k, v) in enumerate(record.environment.items())
     ]
-    return "\n".join(lines)
+    return "\n".join(map(shown, lines))

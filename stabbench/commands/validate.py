@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from stabbench.text import terminal
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
@@ -18,4 +20,4 @@ def run(arguments: argparse.Namespace) -> int:
 
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True, warn_only=True)
-    return report(Validator(arguments.strategy).checks())
+    return report(Validator(arguments.strategy).checks(), lambda line: print(terminal(line)))

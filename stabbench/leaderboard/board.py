@@ -137,6 +137,12 @@ def footnotes(rows: Sequence[Row], groups: Sequence[RunGroup], collection: Colle
             "§ stopped early: planned seeds were left out, since a FAIL was certain without them. The other "
             "numbers would be biased and are not shown; not ranked."
         )
+    if mixed := sum(bool(row.environment) for row in rows):
+        notes.append(
+            f"¶ mixed environment, {mixed} of {len(rows)} rows: their runs differ in a version, device or "
+            "setting that may move scores, so the spread may not be that of the seeds alone. What differs is "
+            "said at the row."
+        )
     if lower := sorted({row.metric for row in rows if row.scored_by.better == "lower"}):
         notes.append(
             f"Of {', '.join(lower)} the lower score is the better one: max is the lowest score there."

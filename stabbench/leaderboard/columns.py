@@ -110,7 +110,7 @@ def _spread(value: Estimate, row: Row) -> Cell:
 
 def _spread_marked(value: Estimate, row: Row) -> Cell:
     cell = _spread(value, row)
-    return replace(cell, after=cell.after + text.MARKS[row.state])
+    return replace(cell, after=cell.after + text.marks(row), hint=row.environment)
 
 
 def _best_of(values: tuple[float | None, ...], row: Row, place: int) -> Cell:
@@ -214,13 +214,18 @@ NEAR_BEST = Column(
     "Whether the row is the best of its task or not separable from it.",
     lambda row: row.near_best,
 )
+ENVIRONMENT = Column(
+    "environment",
+    "What differs between the environments of the runs; empty where nothing does.",
+    lambda row: row.environment or None,
+)
 RUNS = Column("runs", "How the planned runs add up.", lambda row: row.finished, _runs)
 
 LAYOUT = Layout(
     data=(
         MODEL, TASK, STRATEGY, GROUP, METRIC, CONSTANT, N_DEV, STATE, PLANNED, FINISHED, ERRORED, MISSING,
         FAILED, MEAN, STD, STD_SUCCESSES, MAX, EXPECTED_MAX, EXPECTED_MAX_DODGE, PER_POINT, DISAGREEMENT,
-        VERDICT, REASON, SECONDS, UPDATES, REPLICATES, STAR, STAR_P, NEAR_BEST,
+        VERDICT, REASON, ENVIRONMENT, SECONDS, UPDATES, REPLICATES, STAR, STAR_P, NEAR_BEST,
     ),
     overview=(STD, MEAN, MAX, replace(FAILED, show=_failures_judged)),
     details=(

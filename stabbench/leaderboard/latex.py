@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from stabbench.leaderboard import text
 from stabbench.leaderboard.board import Board
 from stabbench.leaderboard.column import Cell
+from stabbench.text import latex
 
 
 def render(board: Board) -> str:
@@ -17,10 +17,10 @@ def render(board: Board) -> str:
 def _table(board: Board, model: str) -> str:
     tasks, columns = board.tasks(model), board.layout.latex
     width = len(columns)
-    groups = " & ".join(rf"\multicolumn{{{width}}}{{c}}{{{text.latex(task)}}}" for task in tasks)
+    groups = " & ".join(rf"\multicolumn{{{width}}}{{c}}{{{latex(task)}}}" for task in tasks)
     rules = " ".join(rf"\cmidrule(lr){{{2 + width * i}-{1 + width * (i + 1)}}}" for i in range(len(tasks)))
     sides = "".join(column.align[0] for column in columns)
-    heads = [text.latex(column.title) for column in columns]
+    heads = [latex(column.title) for column in columns]
     lines = [
         r"\begin{table}",
         r"\centering\small\setlength{\tabcolsep}{3pt}",
@@ -40,7 +40,7 @@ def _table(board: Board, model: str) -> str:
 
 
 def _line(board: Board, model: str, strategy: str, tasks: list[str]) -> str:
-    cells = [text.latex(strategy)]
+    cells = [latex(strategy)]
     for task in tasks:
         row = board.row(model, task, strategy)
         cells += ["--" if row is None else _cell(column.cell(row)) for column in board.layout.latex]
@@ -48,22 +48,24 @@ def _line(board: Board, model: str, strategy: str, tasks: list[str]) -> str:
 
 
 def _cell(cell: Cell) -> str:
-    before = text.latex(cell.before) + r"\," if cell.before else ""
-    return before + text.latex(cell.text) + (text.latex(cell.after) if cell.after else "")
+    before = latex(cell.before) + r"\," if cell.before else ""
+    return before + latex(cell.text) + (latex(cell.after) if cell.after else "")
 
 
 def _caption(board: Board, model: str) -> str:
     metrics = {row.scored_by for row in board.rows if row.model == model}
     measured = ", ".join(sorted(metric.name for metric in metrics if metric.scale == 1))
     lower = ", ".join(sorted(metric.name for metric in metrics if metric.better == "lower"))
+    mixed = any(row.environment for row in board.rows if row.model == model)
     unit = f"in points ({measured}: as measured)." if measured else "in points."
     if lower:
         unit += f" Of {lower}, max is the lowest score."
     return (
-        rf"Scores on the development set after fine-tuning {text.latex(model)}, {text.latex(unit)} "
+        rf"Scores on the development set after fine-tuning {latex(model)}, {latex(unit)} "
         r"std: ddof = 1, all runs, failed ones included. "
         r"$\approx$: the best (fewest failed runs, then smallest std) or not separable from it. "
         r"$\ast$ ($\star$): smallest std, differs from the next larger one with $p \le .05$ ($.001$), "
         r"Brown--Forsythe, Holm-adjusted over the tasks. "
         r"$\dagger$: fewer than 20 seeds, $\ddagger$: incomplete, \S{}: stopped early; these are not ranked."
+        + (r" \P{}: runs of mixed environments." if mixed else "")
     )

@@ -12,6 +12,7 @@ from stabbench.leaderboard.column import Cell, Column
 from stabbench.leaderboard.pictures import Picture
 from stabbench.leaderboard.published import Published
 from stabbench.leaderboard.table import Row
+from stabbench.text import html, markdown, markdown_code
 
 INTRODUCTION = """\
 # Leaderboard
@@ -28,24 +29,29 @@ def render(board: Board, pictures: Sequence[Picture] = ()) -> str:
     """Return the Markdown text, with the pictures that were drawn beside it."""
     parts = [INTRODUCTION]
     for model in board.models:
-        parts.append(f"## {text.markdown(model)}\n")
+        parts.append(f"## {markdown(model)}\n")
         parts.append(overview(board, model))
         parts += [embedded(picture) for picture in pictures if picture.model == model and not picture.task]
         for task in board.tasks(model):
             rows = board.rows_of(model, task)
             constant = text.score(rows[0].constant, rows[0].scored_by)
             parts.append(
-                f"### {text.markdown(task)} on {text.markdown(model)}\n\n"
-                f"Metric: {text.markdown(rows[0].metric)}; {rows[0].n_dev} dev rows; the best constant "
+                f"### {markdown(task)} on {markdown(model)}\n\n"
+                f"Metric: {markdown(rows[0].metric)}; {rows[0].n_dev} dev rows; the best constant "
                 f"classifier reaches {constant}.\n"
             )
             parts.append(details(rows, board.layout.details))
+            parts += [
+                f"{text.MIXED} {markdown_code(row.strategy)}: {markdown(row.environment)}.\n"
+                for row in rows
+                if row.environment
+            ]
             parts += [
                 embedded(picture) for picture in pictures if (picture.model, picture.task) == (model, task)
             ]
         entries = [entry for entry in board.published if entry.model == model]
         if entries:
-            parts.append(f"### Published for {text.markdown(model)}\n\n{published(entries)}")
+            parts.append(f"### Published for {markdown(model)}\n\n{published(entries)}")
     others = [entry for entry in board.published if entry.model not in board.models]
     if others:
         parts.append(
@@ -55,19 +61,17 @@ def render(board: Board, pictures: Sequence[Picture] = ()) -> str:
         )
         parts.append(published(others))
     parts.append("## How to read this\n")
-    parts.append("\n".join(f"- {text.markdown(note)}" for note in board.footnotes) + "\n")
+    parts.append("\n".join(f"- {markdown(note)}" for note in board.footnotes) + "\n")
     return "\n".join(parts)
 
 
 def overview(board: Board, model: str) -> str:
     """Return the table of a model in the shape of the paper's Table 1."""
     tasks, columns = board.tasks(model), board.layout.overview
-    heads = [
-        f"{text.markdown(task)}<br>{text.markdown(column.title)}" for task in tasks for column in columns
-    ]
+    heads = [f"{markdown(task)}<br>{markdown(column.title)}" for task in tasks for column in columns]
     lines = []
     for strategy in board.strategies(model):
-        cells = [text.markdown_code(strategy)]
+        cells = [markdown_code(strategy)]
         for task in tasks:
             row = board.row(model, task, strategy)
             cells += [text.DASH if row is None else _cell(column.cell(row)) for column in columns]
@@ -78,12 +82,10 @@ def overview(board: Board, model: str) -> str:
 
 def details(rows: Sequence[Row], columns: Sequence[Column]) -> str:
     """Return the full table of one task."""
-    heads = [
-        text.markdown(column.title) + (f" [{column.level}]" if column.level else "") for column in columns
-    ]
+    heads = [markdown(column.title) + (f" [{column.level}]" if column.level else "") for column in columns]
     lines = [
         [
-            text.markdown_code(row.strategy) + text.MARKS[row.state],
+            markdown_code(row.strategy) + text.marks(row),
             *(_cell(column.cell(row), whole=True) for column in columns),
         ]
         for row in rows
@@ -95,17 +97,17 @@ def _cell(cell: Cell, whole: bool = False) -> str:
     """Return a cell with its marks; a ``whole`` one has its interval too."""
     interval = f" [{cell.interval}]" if whole and cell.interval else ""
     before = f"{cell.before} " if cell.before else ""
-    return before + text.markdown(cell.text) + interval + cell.after.replace("*", "\\*")
+    return before + markdown(cell.text) + interval + cell.after.replace("*", "\\*")
 
 
 def published(entries: Sequence[Published]) -> str:
     """Return the table of some published figures."""
     lines = [
         [
-            text.markdown(entry.source),
-            text.markdown(entry.model),
-            f"{text.markdown(entry.task)} ({text.markdown(entry.metric)})",
-            text.markdown(entry.strategy),
+            markdown(entry.source),
+            markdown(entry.model),
+            f"{markdown(entry.task)} ({markdown(entry.metric)})",
+            markdown(entry.strategy),
             str(entry.n),
             *(text.DASH if v is None else f"{v:.1f}" for v in (entry.std, entry.mean, entry.max)),
         ]
@@ -125,6 +127,6 @@ def embedded(picture: Picture) -> str:
     """Return a picture for light and dark ground, with its caption."""
     return (
         f'<picture><source media="(prefers-color-scheme: dark)" srcset="{picture.path(dark=True)}">'
-        f'<img alt="{text.attribute(picture.caption)}" src="{picture.path(dark=False)}"></picture>\n\n'
-        f"*{text.markdown(picture.caption)}*\n"
+        f'<img alt="{html(picture.caption)}" src="{picture.path(dark=False)}"></picture>\n\n'
+        f"*{markdown(picture.caption)}*\n"
     )

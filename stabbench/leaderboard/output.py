@@ -92,7 +92,7 @@ def picture_differences(drawn: Iterable[Picture], folder: Path) -> list[str]:
 
 def _read(path: Path) -> str | None:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_bytes().decode()  # line ends as they are
     except FileNotFoundError:
         return None
 

@@ -15,6 +15,7 @@ from stabbench.leaderboard.table import Row
 from stabbench.samples.collection import RunWithTraces
 from stabbench.samples.failed import judged_score
 from stabbench.samples.groups import RunGroup
+from stabbench.text import shown
 
 DATA_BUDGET = 2_600_000
 """Characters of data beside the charting library's 4.8 million: what tables and scores leave of it is for
@@ -85,7 +86,7 @@ def page_data(board: Board) -> dict[str, Any]:
     }
     curves, total = _curves(board, DATA_BUDGET - len(embed(scores)))
     return {
-        **scores,
+        **_shown(scores),
         "curves": curves,
         "curves_note": (
             "Every run that has traces shows its curves."
@@ -96,9 +97,18 @@ def page_data(board: Board) -> dict[str, Any]:
     }
 
 
+def _shown(data: Any) -> Any:
+    """Return plain JSON data with every text in it as people see it."""
+    if isinstance(data, str):
+        return shown(data)
+    if isinstance(data, dict):
+        return {_shown(name): _shown(part) for name, part in data.items()}
+    return [_shown(part) for part in data] if isinstance(data, list | tuple) else data
+
+
 def _row(row: Row, columns: Sequence[Column]) -> dict[str, Any]:
     """Return the cells of a row as [text, sorting key, interval, hint], and what charts and runs need."""
-    names = ("model", "task", "strategy", "group", "metric", "constant", "reason")
+    names = ("model", "task", "strategy", "group", "metric", "constant", "reason", "environment")
     cells = [column.cell(row) for column in columns]
     return {
         **{name: rounded(getattr(row, name)) for name in names},

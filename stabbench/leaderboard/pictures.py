@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from stabbench.leaderboard import text
 from stabbench.leaderboard.board import Board, rounded
 from stabbench.samples.collection import RunWithTraces
 from stabbench.samples.failed import judged_score
 from stabbench.samples.groups import RunGroup
 from stabbench.stored import digest
+from stabbench.text import shown
 
 CURVES = 10
 """How many runs of a kind the training curves show, as in the paper's Fig. 14."""
@@ -83,7 +83,7 @@ def distributions(board: Board, model: str) -> Picture:
         "distributions",
         model,
         "",
-        f"Every run on {text.one_line(model)}: a point is a seed over the box of its strategy, a cross is a "
+        f"Every run on {shown(model)}: a point is a seed over the box of its strategy, a cross is a "
         "failed run, the dotted line is the best constant classifier. Steady strategies come first.",
         rounded({"strategies": strategies, "panels": panels}),
     )
@@ -116,10 +116,10 @@ def learning_rates(groups: Sequence[RunGroup]) -> Picture | None:
     panels = []
     for rest, grid in sorted(grids.items(), key=lambda item: (epochs[item[0]], item[0])):
         if min(len(cells) for cells in grid.values()) >= 2:
-            shown = {
+            rates_shown = {
                 kind: [[rate, scored(cells[rate])] for rate in sorted(cells)] for kind, cells in grid.items()
             }
-            panels.append({"epochs": epochs[rest], **shown})
+            panels.append({"epochs": epochs[rest], **rates_shown})
     if not panels:
         return None
     first = groups[0]
@@ -127,7 +127,7 @@ def learning_rates(groups: Sequence[RunGroup]) -> Picture | None:
         "learning_rates",
         first.model,
         first.task,
-        f"Learning rate with and without bias correction on {text.one_line(first.task)}: every seed over its "
+        f"Learning rate with and without bias correction on {shown(first.task)}: every seed over its "
         "box, a cross is a failed run.",
         rounded({"panels": panels, "constant": first.first.constant, "metric": first.first.metric}),
     )
@@ -166,9 +166,9 @@ def curves(groups: Sequence[RunGroup]) -> Picture | None:
         "curves",
         first.model,
         first.task,
-        f"Training on {text.one_line(first.task)}: {len(good['runs'])} successful runs of "
-        f"{text.one_line(good['strategy'])} and {len(bad['runs'])} failed runs of "
-        f"{text.one_line(bad['strategy'])}. The dashed line is the entropy of the labels, the loss of a "
+        f"Training on {shown(first.task)}: {len(good['runs'])} successful runs of "
+        f"{shown(good['strategy'])} and {len(bad['runs'])} failed runs of "
+        f"{shown(bad['strategy'])}. The dashed line is the entropy of the labels, the loss of a "
         "model that has learned nothing else.",
         rounded({"sides": sides, "metric": first.first.metric, "constant": first.first.constant}),
     )
@@ -204,7 +204,7 @@ def gradients(groups: Sequence[RunGroup]) -> Picture | None:
         "gradients",
         first.model,
         first.task,
-        f"Gradient norms by layer on {text.one_line(first.task)} (logarithmic), from the lowest layer "
+        f"Gradient norms by layer on {shown(first.task)} (logarithmic), from the lowest layer "
         "(dark) to the head (light), of a failed and of a successful run.",
         rounded({"panels": panels}),
     )
@@ -227,7 +227,7 @@ def losses(groups: Sequence[RunGroup]) -> Picture | None:
         first.model,
         first.task,
         f"Dev score against the training loss of the last epoch, all {len(points)} runs on "
-        f"{text.one_line(first.task)}. Crosses are failed runs; the dashed line is the entropy of the "
+        f"{shown(first.task)}. Crosses are failed runs; the dashed line is the entropy of the "
         "labels.",
         rounded({"points": points, "entropy": entropy, "metric": first.first.metric}),
     )

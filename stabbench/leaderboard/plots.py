@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from stabbench.leaderboard.pictures import Picture
-from stabbench.leaderboard.text import one_line
+from stabbench.text import shown
 
 TEXT, GRID = "#24292f", "#d0d7de"
 GOOD, BAD = "#0072b2", "#d55e00"
@@ -65,7 +65,7 @@ def draw(picture: Picture) -> str:
         metadata = {
             "Date": None,
             "Creator": None,
-            "Title": one_line(picture.caption),
+            "Title": shown(picture.caption),
             "Description": mark(picture),
         }
         figure.savefig(buffer, format="svg", transparent=True, metadata=metadata)
@@ -74,7 +74,11 @@ def draw(picture: Picture) -> str:
 
 def darkened(svg: str) -> str:
     """Return the same picture for dark ground."""
-    return re.sub(r"(?<=: )#[0-9a-f]{6}", lambda found: DARK.get(found[0], found[0]), svg)
+
+    def recoloured(tag: re.Match[str]) -> str:
+        return re.sub(r"(?<=: )#[0-9a-f]{6}", lambda found: DARK.get(found[0], found[0]), tag[0])
+
+    return re.sub(r"<[^<>]*>", recoloured, svg)  # a name that reads like a colour stays what it is
 
 
 def mark(picture: Picture) -> str:
@@ -158,7 +162,7 @@ def _distributions(data: dict[str, Any]) -> Figure:
         axes.axvline(100 * panel["constant"], color=TEXT, linestyle=":", linewidth=1)
         cells = [(place, panel["scores"].get(name, [])) for place, name in enumerate(names)]
         _boxes(axes, cells, vertical=False)
-        axes.set_title(one_line(panel["task"]))
+        axes.set_title(_short(panel["task"]))
         axes.set_xlabel("dev score, points")
         axes.grid(axis="y", visible=False)
     panels[0].set_yticks(range(len(names)), labels)
@@ -167,7 +171,7 @@ def _distributions(data: dict[str, Any]) -> Figure:
 
 
 def _short(name: str, most: int = 40) -> str:
-    text = one_line(name)
+    text = shown(name)
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
@@ -190,7 +194,7 @@ def _learning_rates(data: dict[str, Any]) -> Figure:
         axes.set_xlabel("learning rate")
         axes.set_title(f"{kind} bias correction\n{panel['epochs']} epochs")
         axes.grid(axis="x", visible=False)
-    axes_list[0].set_ylabel(f"dev {data['metric']}, points")
+    axes_list[0].set_ylabel(f"dev {_short(data['metric'])}, points")
     return figure
 
 
@@ -212,7 +216,7 @@ def _curves(data: dict[str, Any]) -> Figure:
         top.set_title(f"{len(side['runs'])} {kind} runs of {_short(side['strategy'])}")
         bottom.set_xlabel("update")
     axes[0].set_ylabel("training loss")
-    axes[2].set_ylabel(f"dev {data['metric']}, points")
+    axes[2].set_ylabel(f"dev {_short(data['metric'])}, points")
     return figure
 
 
@@ -228,18 +232,18 @@ def _layer_norms(
     """Draw gradient norms by layer, a panel a run; ``legend`` is the legend's height in the figure."""
     ramp = matplotlib.colormaps["viridis"]
     for axes, panel in zip(axes_list, panels, strict=False):
-        for number, layer in enumerate(panel["layers"]):
+        for number in range(len(panel["layers"])):
             place = number / max(1, len(panel["layers"]) - 1)
             norms = [row[number] for row in panel["norms"]]
             values = [np.nan if value is None or value <= 0 else value for value in norms]
             colour = ramp(LAYERS[0] + (LAYERS[1] - LAYERS[0]) * place)
-            axes.plot(panel["updates"], values, color=colour, linewidth=1.2, label=layer)
+            axes.plot(panel["updates"], values, color=colour, linewidth=1.2)
         axes.set_yscale("log")
         _plain_numbers(axes.yaxis)
         axes.set_title(f"{panel['kind']}, seed {panel['seed']}\n{_short(panel['strategy'])}")
         axes.set_xlabel("update")
     axes_list[0].set_ylabel("gradient norm")
-    handles, labels = axes_list[0].get_legend_handles_labels()
+    handles, labels = axes_list[0].get_lines(), [_short(layer, 16) for layer in panels[0]["layers"]]
     step = max(1, -(-len(labels) // 14))
     corner = (1 - 0.05 / WIDTH, legend)
     figure.legend(handles[::-step], labels[::-step], loc="center right", bbox_to_anchor=corner, fontsize=8)
@@ -261,7 +265,7 @@ def _report(data: dict[str, Any]) -> Figure:
         axes[0].axhline(data["entropy"], color=TEXT, linestyle="--", linewidth=1)
     axes[0].set_ylim(bottom=0)
     axes[1].axhline(100 * data["constant"], color=TEXT, linestyle=":", linewidth=1)
-    for number, label in enumerate(("training loss", f"dev {data['metric']}, points")):
+    for number, label in enumerate(("training loss", f"dev {_short(data['metric'])}, points")):
         axes[number].set_title(label)
         axes[number].set_xlabel("update")
     for unused in axes[2 + len(data["panels"]) :]:
@@ -285,7 +289,7 @@ def _losses(data: dict[str, Any]) -> Figure:
     if data["entropy"] is not None:
         axes.axvline(data["entropy"], color=TEXT, linestyle="--", linewidth=1)
     axes.set_xlabel("training loss, last epoch")
-    axes.set_ylabel(f"dev {data['metric']}, points")
+    axes.set_ylabel(f"dev {_short(data['metric'])}, points")
     return figure
 
 

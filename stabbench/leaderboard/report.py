@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 
 from stabbench.leaderboard import text
@@ -14,6 +13,7 @@ from stabbench.leaderboard.table import Row
 from stabbench.samples.collection import RunWithTraces
 from stabbench.samples.failed import judged_score
 from stabbench.samples.groups import RunGroup
+from stabbench.text import html, shown
 
 BARS = "▁▂▃▄▅▆▇█"
 SHOWN = 12
@@ -25,10 +25,12 @@ def group_report(group: RunGroup) -> str:
     row = Row(group)
     found = [diagnose(run) for run in group.runs]
     lines = [
-        f"{text.one_line(group.strategy)} on {text.one_line(group.task)} with {text.one_line(group.model)}",
+        f"{group.strategy} on {group.task} with {group.model}",
         f"group {group.first.group[:16]}; runs: {text.runs(row)}; {row.failed} failed",
         f"at most 20 % may fail: {row.verdict}, {row.reason}",
     ]
+    if row.environment:
+        lines.append(row.environment)
     if row.mean is not None:
         mean, std, good, best, constant = (
             text.score(value, row.scored_by)
@@ -46,7 +48,7 @@ def group_report(group: RunGroup) -> str:
     tips = suggestions(group.runs, found)
     if tips:
         lines += ["", "What to try", *(f"  - {tip}" for tip in tips)]
-    return "\n".join(lines) + "\n"
+    return "".join(f"{shown(line)}\n" for line in lines)
 
 
 def run_report(group: RunGroup, run: RunWithTraces) -> str:
@@ -55,8 +57,7 @@ def run_report(group: RunGroup, run: RunWithTraces) -> str:
     verb = "failed" if found.cause is not Cause.NONE else "did not fail"
     score = judged_score(record).value
     lines = [
-        f"seed {record.seed} of {text.one_line(group.strategy)} on {text.one_line(group.task)} with "
-        f"{text.one_line(group.model)}: {verb}",
+        f"seed {record.seed} of {group.strategy} on {group.task} with {group.model}: {verb}",
         f"run {record.key[:16]}, group {record.group[:16]}, {text.score(score, metric)} {record.metric} (the "
         f"best constant classifier reaches {text.score(record.constant, metric)})",
         *([f"{found.cause}{_when(found.since)}"] if found.cause is not Cause.NONE else []),
@@ -79,7 +80,7 @@ def run_report(group: RunGroup, run: RunWithTraces) -> str:
     tips = suggestions([run], [found])
     if tips:
         lines += ["", "What to try", *(f"  - {tip}" for tip in tips)]
-    return "\n".join(lines) + "\n"
+    return "".join(f"{shown(line)}\n" for line in lines)
 
 
 def _what_happened(group: RunGroup, found: Sequence[Diagnosis]) -> list[str]:
@@ -137,8 +138,8 @@ def _traces(group: RunGroup, found: Sequence[Diagnosis]) -> list[str]:
         some = [pair for pair in pairs if (pair[1].cause is not Cause.NONE) is failed]
         for run, _, (seed, score, _) in some if failed else some[:SHOWN]:
             trace = bars(run.traces.loss, 0.0, max(tops)) if run.traces.loss else "no trace"
-            shown = text.score(score, group.stability.metric)
-            lines.append(f"  {kind:<10} seed {seed:>4}  {shown:>5}  {trace}  {run.record.key[:12]}")
+            points = text.score(score, group.stability.metric)
+            lines.append(f"  {kind:<10} seed {seed:>4}  {points:>5}  {trace}  {run.record.key[:12]}")
         if not failed and len(some) > SHOWN:
             lines.append(f"  and {len(some) - SHOWN} more successful runs")
     return lines
@@ -163,14 +164,14 @@ def picture(group: RunGroup, run: RunWithTraces | None = None) -> Picture | None
         return None
     pairs = list(zip(group.runs, group.failed, strict=True))
     traced = [(one, bad) for one, bad in pairs if one.traces.layer_norms]
-    shown = [next((one for one, bad in traced if bad is kind), None) for kind in (True, False)]
+    examples = [next((one for one, bad in traced if bad is kind), None) for kind in (True, False)]
     if run is not None:
-        shown = [run, next((one for one, bad in traced if not bad and one is not run), None)]
+        examples = [run, next((one for one, bad in traced if not bad and one is not run), None)]
     return Picture(
         "report",
         group.model,
         group.task,
-        f"{text.one_line(group.strategy)} on {text.one_line(group.task)}: training loss (dashed: entropy "
+        f"{shown(group.strategy)} on {shown(group.task)}: training loss (dashed: entropy "
         "of the labels) and dev score (dotted: best constant classifier) of every run, failed ones in "
         "orange; below, gradient norms by layer.",
         rounded(
@@ -198,7 +199,7 @@ def picture(group: RunGroup, run: RunWithTraces | None = None) -> Picture | None
                         "norms": one.traces.layer_norms,
                     }
                     for one, bad in pairs
-                    if any(one is some for some in shown)
+                    if any(one is some for some in examples)
                 ],
             }
         ),
@@ -209,10 +210,11 @@ def document(report: str, drawn: Picture | None) -> str:
     """Return a report as an HTML file with its picture, self-contained."""
     svg = draw(drawn) if drawn else ""
     svg = svg[svg.find("<svg") :]  # without the XML declaration, which HTML does not know
-    title = html.escape(report.split("\n", 1)[0])
+    lines = "\n".join(map(html, report.split("\n")))
+    title = html(report.split("\n", 1)[0])
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>\n'
         "<style>body{margin:16px;background:#fff;color:#1f2328}svg{max-width:100%;height:auto}"
         "pre{white-space:pre-wrap;overflow-wrap:anywhere}</style></head>\n"
-        f"<body><pre>{html.escape(report)}</pre>\n{svg}</body></html>\n"
+        f"<body><pre>{lines}</pre>\n{svg}</body></html>\n"
     )

@@ -91,6 +91,11 @@ class Row:
         """Rows of the dev set."""
         return self.runs.first.n_dev
 
+    @cached_property
+    def environment(self) -> str:
+        """What differs between the environments in which the runs were made, ``""`` when nothing does."""
+        return self.runs.stability.environment
+
     @property
     def sample(self) -> Sample:
         """The scores of the finished runs, failed ones included, oriented so that higher is better."""

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from stabbench.pytest_plugin.refs import RUN_MARK
+from stabbench.text import shown
 
 REFUSED_DIST = ("loadgroup", "loadscope", "loadfile", "each")
 
@@ -68,7 +69,7 @@ class FailClosed:
         if missing:
             terminalreporter.write_line(
                 f"stabbench: {len(missing)} planned items never reported, the session fails: "
-                + ", ".join(missing[:3])
+                + ", ".join(map(shown, missing[:3]))
                 + (" ..." if len(missing) > 3 else ""),
                 red=True,
             )

@@ -6,6 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from stabbench import text
+
 VARIABLE = "GITHUB_STEP_SUMMARY"
 
 
@@ -20,16 +22,9 @@ def append_summary(headers: Sequence[str], rows: Sequence[Sequence[str]], remark
 def markdown(headers: Sequence[str], rows: Sequence[Sequence[str]], remarks: Sequence[str]) -> str:
     """Return a section with a table and a list; what comes from records stays text."""
     table = [_line(headers), _line(["---"] * len(headers), escape=False), *(_line(row) for row in rows)]
-    listed = [f"- {escaped(remark)}" for remark in remarks]
+    listed = [f"- {text.markdown(remark)}" for remark in remarks]
     return "\n".join(["## Fine-tuning stability", "", *table, "", *listed, ""])
 
 
-def escaped(text: str) -> str:
-    """Return text that Markdown shows as it is, on one line."""
-    for character in "\\`*_{}[]<>|#~":
-        text = text.replace(character, f"\\{character}")
-    return " ".join(text.split())
-
-
 def _line(cells: Sequence[str], escape: bool = True) -> str:
-    return f"| {' | '.join(escaped(cell) if escape else cell for cell in cells)} |"
+    return f"| {' | '.join(text.markdown(cell) if escape else cell for cell in cells)} |"

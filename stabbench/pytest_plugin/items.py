@@ -13,6 +13,7 @@ from stabbench.pytest_plugin.refs import GroupRef
 from stabbench.pytest_plugin.session import session_of
 from stabbench.requests import RunId
 from stabbench.stored import digest
+from stabbench.text import shown
 
 
 class RunItem(pytest.Item):
@@ -66,17 +67,20 @@ def run_item(item: RunItem) -> None:
         "problem": session.problems.get(key),
     }
     if record is not None:
+        from stabbench.samples.environment import environment_of
         from stabbench.samples.failed import is_failed
 
         score = record.last if session.settings.checkpoint == "last" else record.best
         summary |= {"score": score.value, "failed": is_failed(record, session.settings.checkpoint)}
+        summary["environment"] = dict(environment_of(record))
         summary["result"] = digest([record.last.value, record.best.value, record.arrays])
     item.user_properties.append(("stabbench_run", json.dumps(summary)))
     if record is not None:
         return
     note = session.error(request)
     if note is None and session.is_stopped(item.ref):
-        pytest.skip(f"not run: {group.strategy} on {item.ref.task} is certain to have too many failures")
+        why = f"not run: {group.strategy} on {item.ref.task} is certain to have too many failures"
+        pytest.skip(shown(why))
     if note is None:
         raise StabbenchError(
             f"seed {seed} of {group.strategy} on {item.ref.task} is not in the store, and "

@@ -13,6 +13,7 @@ from stabbench import models
 from stabbench.pytest_plugin.options import Settings
 from stabbench.strategies.catalog import label_of, parse_strategy
 from stabbench.suite import Suite
+from stabbench.text import terminal_line
 
 SETTINGS = pytest.StashKey[Settings]()
 RUN_MARK = "::run["
@@ -40,7 +41,7 @@ class GroupRef:
     def id(self) -> str:
         """How node ids name the group."""
         strategy, reference = parse_strategy(self.strategy)
-        return f"{label_of(strategy, reference, {})}-{self.task}-{self.model_id}"
+        return terminal_line(f"{label_of(strategy, reference, {})}-{self.task}-{self.model_id}")
 
     def against(self, strategy: str) -> GroupRef:
         """Return the group of another strategy on the same task and model."""

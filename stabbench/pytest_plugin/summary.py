@@ -17,6 +17,7 @@ from stabbench.pytest_plugin.github import append_summary
 from stabbench.pytest_plugin.options import Settings
 from stabbench.pytest_plugin.refs import short_names
 from stabbench.requests import RunId
+from stabbench.text import shown, terminal, terminal_line
 
 if TYPE_CHECKING:
     from stabbench.samples.stability import Stability
@@ -48,6 +49,7 @@ def gate_properties(stability: Stability, model_reference: str) -> list[tuple[st
         "std": seen.std if seen.complete and seen.planned > 1 else None,
         "best": seen.best if seen.complete else None,
         "stopped_early": seen.stopped_early,
+        "environments": [note for verdict in stability.verdicts for note in verdict.environments],
         "verdicts": [[str(v.outcome), v.summary] for v in stability.verdicts],
     }
     found: list[tuple[str, object]] = [("stabbench_gate", json.dumps(summary))]
@@ -55,7 +57,7 @@ def gate_properties(stability: Stability, model_reference: str) -> list[tuple[st
         evidence = verdict.evidence.to_json()
         details = evidence.pop("details")
         found += [
-            (f"{verdict.evidence.gate}.{name}", value)
+            (shown(f"{verdict.evidence.gate}.{name}"), shown(value) if isinstance(value, str) else value)
             for name, value in {**evidence, **details}.items()
             if name != "gate" and isinstance(value, str | int | float)
         ]
@@ -72,6 +74,7 @@ class Summary:
         self.rows: dict[str, dict[str, Any]] = {}
         self.runs: dict[str, dict[RunId, dict[str, Any]]] = {}
         self.verdicts: dict[str, list[list[str]]] = {}
+        self.notes: dict[str, list[str]] = {}
         self.incomplete: set[str] = set()
         self.problems: list[str] = []
 
@@ -87,6 +90,7 @@ class Summary:
                 gate = json.loads(str(value))
                 self.rows[gate["group"]] = gate
                 self.verdicts.setdefault(gate["group"], []).extend(gate["verdicts"])
+                self.notes.setdefault(gate["group"], []).extend(gate["environments"])
             elif name == "stabbench_baseline" and report.when == "call":
                 self.compared.add(str(value))
 
@@ -99,7 +103,7 @@ class Summary:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Write the table."""
         for problem in self.problems:
-            terminalreporter.write_line(f"stabbench: {problem}", yellow=True)
+            terminalreporter.write_line(terminal(f"stabbench: {problem}"), yellow=True)
         models = self.models()
         rows = sorted(self.row(group, model) for group, model in models.items())
         if not rows:
@@ -107,11 +111,12 @@ class Summary:
         headers = list(HEADERS)
         self.config.hook.pytest_stab_table(config=self.config, headers=headers, rows=rows)
         terminalreporter.section("fine-tuning stability")
-        lines = tabulate(rows, headers=headers, tablefmt="simple", disable_numparse=True)
-        terminalreporter.write_line(lines)
+        cells, heads = [list(map(shown, row)) for row in rows], list(map(shown, headers))
+        lines = tabulate(cells, headers=heads, tablefmt="simple", disable_numparse=True)
+        terminalreporter.write_line(terminal(lines))
         remarks = self.remarks()
         for remark in remarks:
-            terminalreporter.write_line(remark)
+            terminalreporter.write_line(terminal_line(remark))
         append_summary(headers, rows, remarks)
 
     def models(self) -> dict[str, str]:
@@ -134,7 +139,7 @@ class Summary:
     def remarks(self) -> list[str]:
         """Return a line for each gate that did not pass, and how the baseline was used."""
         models = self.models()
-        found = self.seeds()
+        found = self.seeds() + self.environments()
         for group, verdicts in self.verdicts.items():
             row = self.rows[group]
             bad = [text for outcome, text in verdicts if outcome != PASS]
@@ -157,6 +162,20 @@ class Summary:
         if plan.replicates > 1:
             found.append(replicates_line(run for runs in self.runs.values() for run in runs.values()))
         return found
+
+    def environments(self) -> list[str]:
+        """Return what differs between environments, within groups and between those compared."""
+        from stabbench.samples.environment import mixed
+
+        found: dict[str, None] = {}
+        for group in self.models():
+            runs = list(self.runs.get(group, {}).values())
+            names = self.rows.get(group) or runs[0]
+            notes = self.notes.get(group)
+            if notes is None:
+                notes = [mixed(run["environment"] for run in runs if "environment" in run)]
+            found |= {f"{names['strategy']} on {names['task']}: {note}": None for note in notes if note}
+        return list(found)
 
     def _store(self) -> str:
         """Return the option that names the session's store, unless it is the default."""

@@ -15,6 +15,7 @@ from stabbench.metrics import Metric
 from stabbench.runs import Checkpoint, ErrorNote, RunRecord
 from stabbench.samples.failed import is_failed, judged_score
 from stabbench.statistics import Sample
+from stabbench.text import shown
 
 
 class Incomplete(StabbenchError):
@@ -87,7 +88,7 @@ class Scores:
 
     def __repr__(self) -> str:
         """Return a line: what people see in a notebook and in pytest's failures."""
-        return f"<{self}: {self.finished} of {self.planned} runs>"
+        return shown(f"<{self}: {self.finished} of {self.planned} runs>")
 
     @property
     def metric(self) -> Metric:

@@ -9,9 +9,16 @@ from typing import Literal
 from stabbench import statistics
 from stabbench.errors import StabbenchError
 from stabbench.samples.comparison import check_comparable, differences, listed
+from stabbench.samples.environment import different, environment_of, mixed
 from stabbench.samples.failed import is_collapsed, is_failed
 from stabbench.samples.scores import Scores
-from stabbench.samples.verdict import Verdict, collapse_gate, is_certain_to_fail, stopped_failures
+from stabbench.samples.verdict import (
+    ENVIRONMENTS,
+    Verdict,
+    collapse_gate,
+    is_certain_to_fail,
+    stopped_failures,
+)
 from stabbench.statistics import Evidence, Outcome, Sample
 
 Scope = Literal["success", "all"]
@@ -112,13 +119,13 @@ class Stability(Scores):
             theirs = other.more() if mine is not self and other.more else other
             return statistics.steadier_gate(mine.sample, theirs.sample, level, names)
 
-        return self._judge(alpha, gate)
+        return self._judge(alpha, gate, other)
 
     def no_regression(self, baseline: Stability, drop: float | None = None, alpha: float = 0.05) -> Verdict:
         """Judge whether this sample is no worse than a baseline's in failures, spread and mean.
 
         Another recipe or strategy source is what a regression is made of: it is judged, and the evidence
-        names what differs.
+        names what differs. Another CPU, version or device moves scores too: it is named apart.
 
         Args:
             baseline: the stored sample, of 25 runs or more (``stabbench.samples.baselines``).
@@ -132,14 +139,16 @@ class Stability(Scores):
         self.check_complete()
         baseline.check_complete()
         check_comparable(baseline.runs, self.runs)
-        changed = listed(differences(baseline.runs, self.runs)) or "nothing"
+        found = differences(baseline.runs, self.runs)
+        changed = listed(found) or "nothing"
+        method = listed({name: pair for name, pair in found.items() if not name.startswith("environment.")})
 
         def gate(mine: Stability, level: float) -> Evidence:
-            found = statistics.regression_gate(mine.sample, baseline.sample, level, drop)
-            reason = f"{found.reason}; changed since the baseline: {changed}"
-            return replace(found, reason=reason, details={**found.details, "changed": changed})
+            evidence = statistics.regression_gate(mine.sample, baseline.sample, level, drop)
+            reason = f"{evidence.reason}; changed since the baseline: {method or 'nothing'}"
+            return replace(evidence, reason=reason, details={**evidence.details, "changed": changed})
 
-        return self._judge(alpha, gate)
+        return self._judge(alpha, gate, baseline)
 
     def judge(self, gate: Callable[[Sample, float], Evidence], alpha: float = 0.05) -> Verdict:
         """Judge by a rule of one's own.
@@ -157,11 +166,18 @@ class Stability(Scores):
         return is_certain_to_fail(self._failed_flags(), self.planned, at_most, level)
 
     @property
+    def environment(self) -> str:
+        """What differs between the environments in which the runs were made, ``""`` when nothing does."""
+        return mixed(map(environment_of, self.runs))
+
+    @property
     def verdict(self) -> Outcome:
         """The verdict of all gates so far: FAIL if any, PASS if all, else INCONCLUSIVE."""
         return statistics.overall(verdict.outcome for verdict in self.verdicts)
 
-    def _judge(self, alpha: float, gate: Callable[[Stability, float], Evidence]) -> Verdict:
+    def _judge(
+        self, alpha: float, gate: Callable[[Stability, float], Evidence], other: Stability | None = None
+    ) -> Verdict:
         level, look = statistics.look_alpha(alpha, self.looks), 1
         evidence = gate(self, level)
         if evidence.outcome is Outcome.INCONCLUSIVE and self.more is not None:
@@ -170,9 +186,18 @@ class Stability(Scores):
         if self.looks > 1:
             reason = f"{evidence.reason} (look {look} of {self.looks}, each at alpha {level:g})"
             evidence = replace(evidence, reason=reason, details={**evidence.details, "look": look})
-        verdict = Verdict(evidence)
+        notes = self.judged._environments(other)
+        verdict = Verdict(replace(evidence, details={**evidence.details, **notes}))
         self.verdicts.append(verdict)
         return verdict
+
+    def _environments(self, other: Stability | None) -> dict[str, str]:
+        """Return the details of ``ENVIRONMENTS`` that there are."""
+        notes = [self.environment]
+        if other is not None:
+            between = different(map(environment_of, self.runs), map(environment_of, other.runs))
+            notes += [other.environment and f"{other}: {other.environment}", between]
+        return {name: note for name, note in zip(ENVIRONMENTS, notes, strict=False) if note}
 
     def _failures(self, at_most: float, alpha: float) -> Evidence:
         if self.stopped_early and not self.errored:

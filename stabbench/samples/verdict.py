@@ -9,6 +9,10 @@ import numpy as np
 
 from stabbench import statistics
 from stabbench.statistics import Evidence, Outcome, Sample
+from stabbench.text import terminal_line
+
+ENVIRONMENTS = ("environment", "other_environment", "environment_against")
+"""Details of evidence that name differing environments: in the runs, in those compared with, between both."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +28,19 @@ class Verdict:
 
     @property
     def summary(self) -> str:
-        """One line: outcome, gate, the numbers, and how many seeds would decide an INCONCLUSIVE one."""
+        """One line: outcome, gate, the numbers, and how many seeds would decide an INCONCLUSIVE one.
+
+        Names in it are shown as in a terminal; ``evidence.reason`` has them as they are.
+        """
         text = f"{self.outcome} {self.evidence.gate}: {self.evidence.reason}"
         if self.outcome is Outcome.INCONCLUSIVE and self.evidence.seeds_needed is not None:
             text += f" (about {self.evidence.seeds_needed} seeds in all would decide)"
-        return text
+        return terminal_line("; ".join((text, *self.environments)))
+
+    @property
+    def environments(self) -> list[str]:
+        """What differs between the environments of the runs, and of those that they were compared with."""
+        return [str(note) for name, note in self.evidence.details.items() if name in ENVIRONMENTS]
 
     def __bool__(self) -> bool:
         return self.outcome is Outcome.PASS

@@ -150,7 +150,7 @@
   function openRun(row, index) {
     const group = data.groups[row.group];
     byId("run-title").textContent = `${row.strategy} on ${row.task}`;
-    byId("run-group").textContent = `${row.model}: ${row.reason}.`;
+    byId("run-group").textContent = `${row.model}: ${row.reason}.${row.environment ? ` ${row.environment}.` : ""}`;
     byId("seeds").replaceChildren(...group.runs.map(([, seed, score, failed], place) => {
       const label = `seed ${seed}, ${points(score, row)}${failed ? ", failed" : ""}`;
       const button = element("button", failed ? `${seed}\u2009\u2718` : seed, { type: "button", "aria-label": label, title: label });
