@@ -13,7 +13,7 @@ import pytest
 from stabbench.executors import ExecutorOptions, Request, compute_one
 from stabbench.executors.process import ProcessExecutor
 
-SPOIL = '''
+SPOIL = """
 import atexit, builtins, gc, logging, os, random, resource, signal, socket, sys, threading, time, warnings
 from dataclasses import dataclass
 
@@ -154,7 +154,7 @@ class Spoil(Strategy):
 
     def prepare(self, model, generator):
         globals()[self.deed]()
-'''
+"""
 DEEDS = sorted(set(re.findall(r"^def (\w+)\(\):", SPOIL, re.MULTILINE)))
 
 
