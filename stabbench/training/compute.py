@@ -27,7 +27,7 @@ def compute(
     progress: Progress,
     training: Callable[[str], None] = lambda key: None,
 ) -> Outcome:
-    """Train a run unless the store has it or somebody else trains it now.
+    """Train a run unless the store has it, somebody else trains it now, or it errored in this session.
 
     The caller's process holds the lease while it trains. An exception that a run causes becomes an
     errored outcome with a note in the store; an intermediate run is computed first, and its error is the
@@ -49,6 +49,9 @@ def compute(
         try:
             if is_complete(request, store):
                 return Outcome("cached")
+            tried = store.error(key)
+            if tried is not None and request.session and tried.session == request.session:
+                return Outcome("errored", tried)  # by another worker, just now
             start = None
             if request.start is not None:
                 first = compute(request.start, store, cache, device, progress, training)
