@@ -1,4 +1,4 @@
-"""A run that errored is not tried twice in a session, and tried again in the next, whatever the clocks say."""
+"""A run that errored is tried once in a session, and again in the next, whatever the clocks say."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run was planned with is checked where it is read: a changed file is no other result under an old key."""
+"""What a run was planned with is checked where it is read: no other result gets under an old key."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_an_edited_file_is_refused(planned: tuple[Path, Request]) -> None:
             assert note is not None, number
             assert note.kind == "error"
             assert note.message.startswith(message)
-            assert "not what the run was planned with" in note.message
+            assert "the run was planned with" in note.message
             assert "plan again" in note.message
             for path, data in copies.items():
                 path.write_bytes(data)
