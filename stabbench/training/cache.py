@@ -21,8 +21,8 @@ class Cache:
         self._pretrained: dict[tuple[object, ...], Pretrained] = {}
         self._tokens: dict[tuple[object, ...], tuple[Tokens, Tokens]] = {}
 
-    def keep(self, requests: Iterable[Request]) -> None:
-        """Have what some runs need; when something must be loaded for them, forget all else before.
+    def keep(self, requests: Iterable[Request]) -> bool:
+        """Have what some runs need, and return whether it had to be loaded; all else is forgotten before.
 
         Raises:
             StabbenchError: when the model or the data is not what the specifications name.
@@ -30,12 +30,13 @@ class Cache:
         wanted = list(requests)
         encoders, data = {_encoder(one) for one in wanted}, {_data(one) for one in wanted}
         if encoders <= self._pretrained.keys() and data <= self._tokens.keys():
-            return
+            return False
         # more large encoders than are needed may not fit
         self._pretrained = {key: kept for key, kept in self._pretrained.items() if key in encoders}
         self._tokens = {key: kept for key, kept in self._tokens.items() if key in data}
         for request in wanted:
             self.tokens(request, self.pretrained(request).tokenizer)
+        return True
 
     def pretrained(self, request: Request) -> Pretrained:
         """Return the encoder of a request, loaded or kept.

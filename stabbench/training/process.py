@@ -122,13 +122,13 @@ class Trainer:
         """Load what a run and what it starts from need, for the child to find; what fails is its to tell."""
         from stabbench.training.compute import pending
 
-        gc.unfreeze()
         try:
-            self.cache.keep(pending(request, self.store))
+            if self.cache.keep(pending(request, self.store)):
+                gc.unfreeze()
+                gc.collect()
+                gc.freeze()  # a child's collections leave the shared pages alone
         except Exception:
             traceback.print_exc()
-        gc.collect()
-        gc.freeze()  # a child's collections leave the shared pages alone
 
     def compute_in_child(self, request: Request, supervisor: int) -> Message:
         """Compute a run in a child, end all that is left of it, and return what came of it."""
