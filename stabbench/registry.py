@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import builtins
 import difflib
 import hashlib
 import importlib.util
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Generic, TypeVar
 
 from stabbench.errors import StabbenchError, UnknownNameError
@@ -29,31 +32,102 @@ def suggest(name: str, known: Iterable[str]) -> str:
 def import_file(path: Path) -> ModuleType:
     """Import a Python file by path, once per process.
 
+    As for a script, what lies beside it (``helper.py``, or a folder with ``__init__.py``) can be imported. It
+    gets a name of its own folder, so that two files in two folders have each their own ``helper``.
+
     Raises:
         StabbenchError: if the file does not exist or raises while it is imported.
     """
     path = path.expanduser().resolve()
     if not path.is_file():
         raise StabbenchError(f"{path} does not exist.", "give the path of a Python file.")
-    module_name = f"stabbench_file_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
-    if module_name in sys.modules:
-        return sys.modules[module_name]
-    spec = importlib.util.spec_from_file_location(module_name, path)
-    if spec is None or spec.loader is None:
+    if path.suffix != ".py":
         raise StabbenchError(f"{path} is not a Python file.", "its name must end in .py.")
+    folder = f"{_FOLDER}{hashlib.sha256(str(path.parent).encode()).hexdigest()[:12]}"
+    name = f"{folder}.{path.stem.replace('.', ' ')}"  # a dot would make it a part of a package
+    if name in sys.modules:
+        return sys.modules[name]
+    if folder not in sys.modules:
+        sys.modules[folder] = ModuleType(folder)
+        sys.modules[folder].__path__ = [str(path.parent)]
+    if _FINDER not in sys.meta_path:
+        sys.meta_path.insert(0, _FINDER)
+    importlib.invalidate_caches()  # a neighbour may be as new as the last look at the folder
+    spec = importlib.util.spec_from_loader(name, _Loader(name, str(path)))
+    assert spec is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module
-    if str(path.parent) not in sys.path:
-        sys.path.append(str(path.parent))  # as for a script: its neighbours can be imported
+    sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        _Loader(name, str(path)).exec_module(module)
     except Exception as error:
-        del sys.modules[module_name]
+        del sys.modules[name]
         raise StabbenchError(
             f"{path} cannot be imported: {type(error).__name__}: {error}",
             f"run `python {path}` to see the full traceback.",
         ) from error
     return module
+
+
+_FOLDER = "stabbench_file_"
+"""How the names of folders whose files were imported by path begin."""
+
+
+class _Loader(SourceFileLoader):
+    """Runs a file whose imports look beside it first, and from its source: bytecode may be older."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
+
+    def exec_module(self, module: ModuleType) -> None:
+        folder = module.__name__.partition(".")[0]
+        module.__dict__["__builtins__"] = {**vars(builtins), "__import__": _imports_of(folder)}
+        super().exec_module(module)
+
+
+class _Finder(MetaPathFinder):
+    """Finds what lies beside a file that was imported by path."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Return the place of a neighbour, with our loader."""
+        if not fullname.startswith(_FOLDER):
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is not None and isinstance(spec.loader, SourceFileLoader):
+            spec.loader = _Loader(fullname, spec.loader.path)
+        return spec
+
+
+_FINDER = _Finder()
+
+
+def _imports_of(folder: str) -> Callable[..., ModuleType]:
+    """Return what the import statements of a folder's files call."""
+    beside = Path(sys.modules[folder].__path__[0])
+
+    def found(
+        name: str,
+        globals: Mapping[str, object] | None = None,
+        locals: Mapping[str, object] | None = None,
+        fromlist: Sequence[str] | None = (),
+        level: int = 0,
+    ) -> ModuleType:
+        top = name.partition(".")[0]
+        if level or top in _NO_NEIGHBOURS or not _is_module(beside / top):
+            return builtins.__import__(name, globals, locals, fromlist, level)
+        module = builtins.__import__(f"{folder}.{name}", globals, locals, fromlist, 0)
+        return module if fromlist else sys.modules[f"{folder}.{top}"]
+
+    return found
+
+
+_NO_NEIGHBOURS = {*sys.stdlib_module_names, "stabbench"}
+
+
+def _is_module(stem: Path) -> bool:
+    return stem.with_suffix(".py").is_file() or (stem / "__init__.py").is_file()
 
 
 class Registry(Generic[T]):

@@ -41,6 +41,11 @@ class Request(Frozen):
         """What the run does."""
         return self.spec.fine_tuning
 
+    def asked_by(self, session: str) -> Request:
+        """Return the request, and that for what it starts from, as a session asks for it."""
+        start = None if self.start is None else self.start.asked_by(session)
+        return self.model_copy(update={"session": session, "start": start})
+
     def errored(self, kind: str, message: str, log: str) -> ErrorNote:
         """Return the note that a store keeps when this run ends without a record."""
         return ErrorNote(

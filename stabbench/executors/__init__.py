@@ -1,7 +1,9 @@
-"""How a run gets computed: in a warm trainer process, in this process for debugging, or by what users add."""
+"""How a run gets computed: by a trainer process, in this process for debugging, or by what users add."""
 
 from stabbench.executors.base import (
     REGISTRY,
+    RUN_SECONDS,
+    START_SECONDS,
     Executor,
     ExecutorOptions,
     Job,
@@ -14,6 +16,8 @@ from stabbench.requests import Outcome, Request
 
 __all__ = [
     "REGISTRY",
+    "RUN_SECONDS",
+    "START_SECONDS",
     "Executor",
     "ExecutorOptions",
     "Job",

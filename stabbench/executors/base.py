@@ -12,6 +12,9 @@ from stabbench.registry import Registry
 from stabbench.requests import Outcome, Request
 from stabbench.runs import Store
 
+RUN_SECONDS = 24 * 3600.0
+START_SECONDS = 600.0
+
 
 @dataclass(frozen=True)
 class ExecutorOptions:
@@ -20,12 +23,14 @@ class ExecutorOptions:
     Attributes:
         threads: CPU threads of a run.
         devices: device names; empty for all of the machine.
-        timeout: seconds that one run may take, loading included; ``None`` for no limit.
+        timeout: seconds that one run may train; ``None`` for no limit.
+        start_timeout: seconds until it trains: a process to start, model and data to load; likewise.
     """
 
     threads: int = 1
     devices: tuple[str, ...] = ()
-    timeout: float | None = None
+    timeout: float | None = RUN_SECONDS
+    start_timeout: float | None = START_SECONDS
 
 
 class Job(Protocol):
@@ -104,7 +109,7 @@ def create(name: str, store: Path, options: ExecutorOptions | None = None) -> Ex
     Args:
         name: ``process``, ``debug``, or what a package or a file adds.
         store: folder of the store where records go.
-        options: default: one thread, the first free device, no limits.
+        options: default: see ``ExecutorOptions``.
 
     Raises:
         UnknownNameError: when there is none of this name.

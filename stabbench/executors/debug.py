@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
@@ -16,14 +17,11 @@ class DebugExecutor:
     """Computes runs in the calling process; no time-out, no protection from crashes."""
 
     def __init__(self, store: Path, options: ExecutorOptions) -> None:
-        import torch
-
         from stabbench.training.cache import Cache
         from stabbench.training.devices import lease_device
 
-        torch.set_num_threads(options.threads)
-        torch.use_deterministic_algorithms(True, warn_only=True)
         self.store = Store(store)
+        self._threads = options.threads
         self._cache = Cache()
         self._device, self._lease = lease_device(options.devices)
 
@@ -35,9 +33,11 @@ class DebugExecutor:
     def compute(self, request: Request) -> Outcome:
         """Compute a run here and now."""
         from stabbench.training.compute import compute
-        from stabbench.training.process import ProgressFile
+        from stabbench.training.environment import prepare
+        from stabbench.training.progress import ProgressFile
 
-        progress = ProgressFile(self.store, request.spec.key)
+        prepare(self._threads)
+        progress = ProgressFile(self.store, request.spec.key, os.getpid())
         try:
             return compute(request, self.store, self._cache, self._device, progress)
         finally:

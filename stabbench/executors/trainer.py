@@ -1,51 +1,73 @@
-"""A trainer process as its supervisor sees it: its pipes, its log and its end."""
+"""A trainer process as its supervisor sees it: its messages, its log and its end."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import select
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
-from typing import Any
+import uuid
+from typing import Literal
 
 from stabbench.errors import StabbenchError
 from stabbench.executors.base import ExecutorOptions
+from stabbench.requests import Request
+from stabbench.runs import Store
+from stabbench.training.children import end_marked, ending
+from stabbench.training.messages import Lines, Message, send
+from stabbench.training.progress import progress_file
 
 LOG_TAIL_BYTES = 16_384
+POLITE_SECONDS = 5.0
+MARK = "STABBENCH_TRAINER"
+
+ENVIRONMENT = {
+    "TOKENIZERS_PARALLELISM": "false",
+    "OPENBLAS_NUM_THREADS": "1",
+    "HF_DEACTIVATE_ASYNC_LOAD": "1",  # as above: a process that forks has one thread
+    "DISABLE_SAFETENSORS_CONVERSION": "1",  # a thread, and the network
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "PYTHONHASHSEED": "0",  # a strategy may draw numbers in the order of a set
+}
+"""What the results, or the safety of a fork, depend on."""
 
 
 class Trainer:
-    """A process that computes one request after the other (see ``stabbench.training.process``).
+    """A process that computes one run after the other (see ``stabbench.training.process``).
 
-    It starts at once; it is ``is_ready`` a few seconds later. Its log is readable until ``close``, also
-    when the process has ended.
+    It starts at once. Its log is readable until ``close``, also when the process has ended.
+
+    Attributes:
+        state: what it does, by what it said last: it starts, waits for a request, loads, or trains.
     """
 
-    def __init__(self, store: Path, options: ExecutorOptions) -> None:
-        self._ready = False
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
-        command = [sys.executable, "-m", "stabbench.training.process", str(store)]
-        command += ["--threads", str(options.threads)]
-        for device in options.devices:
-            command += ["--device", device]
-        threads = {name: str(options.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+    def __init__(self, store: Store, options: ExecutorOptions) -> None:
+        self.state: Literal["starting", "idle", "loading", "training"] = "starting"
+        self._log = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - lives as long as the process
+        self._mark = uuid.uuid4().hex
+        command = [sys.executable, "-m", "stabbench.training.process", str(store.root)]
+        command += ["--supervisor", str(os.getpid()), "--threads", str(options.threads)]
+        command += [word for device in options.devices for word in ("--device", device)]
+        if sys.platform != "linux":  # a fork is not safe there, or cannot be watched
+            command += ["--once"]
+        threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(options.threads))
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            text=True,
-            encoding="utf-8",
-            env={**os.environ, **threads, "TOKENIZERS_PARALLELISM": "false"},
+            bufsize=0,
+            env={**os.environ, **threads, **ENVIRONMENT, MARK: self._mark},
             start_new_session=True,  # Ctrl-C is for the supervisor, which ends its trainer itself
         )
-        self._progress = store / "progress" / f"{self._process.pid}.json"
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._input, self._output = self._process.stdin, self._process.stdout
+        self._answers = Lines(self._output.fileno())
+        self._progress = progress_file(store, self._process.pid)
 
     @property
     def pid(self) -> int:
@@ -60,63 +82,61 @@ class Trainer:
     @property
     def log_end(self) -> int:
         """How many bytes were printed so far."""
-        return self._log.seek(0, os.SEEK_END)
+        return os.fstat(self._log.fileno()).st_size
 
-    def is_ready(self, until: float | None) -> bool:
-        """Wait for the process to have started, until a moment of the monotonic clock.
+    def submit(self, request: Request) -> None:
+        """Send a request to an idle process; raise ``BrokenPipeError`` when it has ended."""
+        self.state = "loading"
+        send(self._input.fileno(), {"request": request.model_dump(mode="json")})
+
+    def stop(self) -> None:
+        """Have it end its run; raise ``BrokenPipeError`` when it has ended."""
+        send(self._input.fileno(), {"stop": True})
+
+    def receive(self, until: float | None) -> Message | None:
+        """Return the next message, or ``None`` when there is none until a moment of the monotonic clock.
 
         Raises:
             StabbenchError: when it cannot work at all.
-            EOFError: when it ended instead.
-        """
-        if not self._ready:
-            hello = self.receive(until)
-            if hello is not None and "fatal" in hello:
-                self.close()
-                cause, _, action = hello["fatal"].partition("\n  -> ")
-                raise StabbenchError(cause, action)
-            self._ready = hello is not None
-        return self._ready
-
-    def send(self, line: str) -> None:
-        """Send a request; raise ``BrokenPipeError`` when the process has ended."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(line + "\n")
-        self._process.stdin.flush()
-
-    def receive(self, until: float | None) -> dict[str, Any] | None:
-        """Return the next answer, or ``None`` when there is none until a moment of the monotonic clock.
-
-        Raises:
             EOFError: when the process ended without one.
         """
-        assert self._process.stdout is not None
-        left = None if until is None else max(0.0, until - time.monotonic())
-        if not select.select([self._process.stdout], [], [], left)[0]:
+        message = self._answers.read(None if until is None else until - time.monotonic())
+        if message is None:
             return None
-        line = self._process.stdout.readline()
-        if not line:
-            raise EOFError
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+        if "fatal" in message:
+            cause, _, action = message["fatal"].partition("\n  -> ")
+            raise StabbenchError(cause, action)
+        self.state = "training" if "training" in message else "idle"
+        return message
 
     def tail(self, start: int) -> str:
         """Return the end of what was printed since ``log_end`` was ``start``."""
-        self._log.seek(max(start, self.log_end - LOG_TAIL_BYTES))
-        return self._log.read().decode(errors="replace")
+        start = max(start, self.log_end - LOG_TAIL_BYTES)
+        # not by seeking: the place in the file is shared with who writes it
+        return os.pread(self._log.fileno(), LOG_TAIL_BYTES, start).decode(errors="replace")
 
     def kill(self) -> str:
-        """End the process and return how it ended, in words."""
-        self._process.kill()
+        """End the process with all that it has started, and return how it ended, in words."""
+        if self.alive:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
         code = self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(BrokenPipeError):  # bytes that the dead process never read
-                    pipe.close()
-        self._progress.unlink(missing_ok=True)
-        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        end_marked(MARK, self._mark)
+        self._end()
+        return ending(code)
 
     def close(self) -> None:
-        """End the process and forget its log."""
-        self.kill()
+        """End the process and forget its log: let it end what it has started, or kill it."""
+        if self.state in ("idle", "training"):
+            self._input.close()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(POLITE_SECONDS)
+        if self._process.returncode != 0:
+            self.kill()
+        self._end()
         self._log.close()
+
+    def _end(self) -> None:
+        self._input.close()
+        self._output.close()
+        self._progress.unlink(missing_ok=True)

@@ -112,6 +112,15 @@ def check_recipe(model: ResolvedModel, recipe: Recipe) -> None:
             )
 
 
+def folder_revision(folder: Path) -> str:
+    """Return the revision of a folder as its files are now (see ``ResolvedModel``).
+
+    Raises:
+        StabbenchError: when files are missing.
+    """
+    return _folder(folder)[1]
+
+
 def _folder(folder: Path) -> tuple[dict[str, Any], str]:
     weights = sorted([*folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin")])
     tokenizer = [folder / name for name in TOKENIZER_FILES if (folder / name).is_file()]

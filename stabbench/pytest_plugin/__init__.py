@@ -56,8 +56,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell a worker when the session began."""
-    node.workerinput["stabbench_started"] = node.config.stash[SETTINGS].started
+    """Tell a worker which session it is part of."""
+    node.workerinput["stabbench_session"] = node.config.stash[SETTINGS].session
 
 
 def pytest_pycollect_makeitem(collector: Any, name: str, obj: object) -> SuiteCollector | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +44,20 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="NAME",
         help="process (default), debug (in this process), or path.py:Name of your own",
     )
-    add("--stab-timeout", type=float, metavar="SECONDS", help="a run that takes longer is stopped")
+    add(
+        "--stab-timeout",
+        type=float,
+        default=executors.RUN_SECONDS,
+        metavar="SECONDS",
+        help="a run that trains longer is stopped; default: a day",
+    )
+    add(
+        "--stab-start-timeout",
+        type=float,
+        default=executors.START_SECONDS,
+        metavar="SECONDS",
+        help="most time for a trainer process to start, and to load model and data; default: 600",
+    )
     add(
         "--stab-checkpoint",
         default="last",
@@ -82,7 +95,7 @@ class Settings:
     """The options, checked.
 
     Attributes:
-        started: when the session began, in seconds since the epoch.
+        session: names the session, in all its processes.
         supervisor: the controller's process, without which nobody wants a worker's results; ``None``
             where there is none.
     """
@@ -99,7 +112,7 @@ class Settings:
     baseline: Path | None
     early_stop: bool
     more_seeds: int | None
-    started: float
+    session: str
     supervisor: int | None
 
     @classmethod
@@ -112,7 +125,7 @@ class Settings:
         option = config.option
         worker: Mapping[str, Any] = getattr(config, "workerinput", {})
         strategies, plan = chosen_strategies(option), plan_options(option)
-        check_positive(option, ("stab_threads", "stab_timeout", "stab_more_seeds"))
+        check_positive(option, ("stab_threads", "stab_timeout", "stab_start_timeout", "stab_more_seeds"))
         executors.REGISTRY.get(option.stab_executor)
         if option.stab_more_seeds is not None and plan.shard is not None:
             raise StabbenchError(
@@ -135,6 +148,7 @@ class Settings:
                 threads=option.stab_threads,
                 devices=tuple(option.stab_devices.split(",")) if option.stab_devices else (),
                 timeout=option.stab_timeout,
+                start_timeout=option.stab_start_timeout,
             ),
             checkpoint=cast(
                 Checkpoint, _choice("--stab-checkpoint", option.stab_checkpoint, ("last", "best"))
@@ -146,7 +160,7 @@ class Settings:
             baseline=_baseline(option.stab_baseline, config.rootpath),
             early_stop=option.stab_early_stop,
             more_seeds=option.stab_more_seeds,
-            started=worker.get("stabbench_started", time.time()),
+            session=worker.get("stabbench_session") or uuid.uuid4().hex,
             supervisor=os.getppid() if worker else None,
         )
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import threading
 import time
 from collections import Counter, defaultdict
+from pathlib import Path
 from typing import Any, TextIO
 
 import pytest
@@ -35,6 +37,7 @@ class Progress:
         self.waiting: Counter[str] = Counter()
         self.total = self.done = self.failed = 0
         self.took: dict[str, list[float]] = defaultdict(list)
+        self.seen: dict[Path, tuple[dict[str, Any], float]] = {}
         self.drawn = False
         self.dirty = True
         self.lock = threading.RLock()
@@ -45,6 +48,7 @@ class Progress:
         """Learn which runs there are to do, from their node ids, and start to draw."""
         runs = [name for name in ids if RUN_MARK in name]
         with self.lock:
+            self.look(-math.inf)  # what lies there from before
             self.waiting = Counter(map(_group, runs))
             self.total = len(runs)
         # only now: pytest registers its reporter after it has configured the plugins
@@ -135,11 +139,20 @@ class Progress:
         return ", ".join(parts)
 
     def live(self) -> list[dict[str, Any]]:
-        """Return what each trainer was doing within the last seconds."""
-        folder = self.settings.store / "progress"
-        states = (read_json(path) for path in folder.glob("*.json")) if folder.is_dir() else ()
-        now = time.time()
-        return [state for state in states if state and now - state["time"] < STALE_SECONDS]
+        """Return what the trainers do whose files were seen to change within the last seconds."""
+        self.look(time.monotonic())
+        since = time.monotonic() - STALE_SECONDS
+        return [state for state, changed in self.seen.values() if changed > since]
+
+    def look(self, now: float) -> None:
+        """Read the trainers' files; one that is not what it was has changed by now, by our own clock."""
+        found = {}
+        for path in (self.settings.store / "progress").glob("*.json"):
+            state = read_json(path)
+            if state:
+                known, changed = self.seen.get(path, (None, now))
+                found[path] = (state, changed if state == known else now)
+        self.seen = found
 
     def seconds_left(self, live: list[dict[str, Any]]) -> float | None:
         """Return about how long the rest takes: each group by its own mean, unknown ones by all."""

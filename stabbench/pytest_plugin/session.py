@@ -45,6 +45,7 @@ class PullSession:
         self._groups: dict[tuple[GroupRef, bool], Group] = {}
         self._stopped: set[GroupRef] = set()
         self._jobs: list[Job] = []
+        self._errors: dict[str, ErrorNote] = {}
 
     @cached_property
     def executor(self) -> Executor:
@@ -81,7 +82,10 @@ class PullSession:
             if larger:
                 seeds = more_seeds(self.group(ref).seeds, self.settings.more_seeds or 0)
                 plan = replace(plan, seeds=seeds, replicates=1)
-            self._groups[ref, larger] = plan_group(ref.suite, ref.task, ref.model, ref.strategy, plan)
+            group = plan_group(ref.suite, ref.task, ref.model, ref.strategy, plan)
+            session = self.settings.session
+            runs = {number: request.asked_by(session) for number, request in group.runs.items()}
+            self._groups[ref, larger] = replace(group, runs=runs)
         return self._groups[ref, larger]
 
     def plannable(self, refs: Iterable[GroupRef]) -> list[Group]:
@@ -108,7 +112,13 @@ class PullSession:
 
     def error(self, request: Request) -> ErrorNote | None:
         """Return why a run errored in this session, if it did: it is not tried twice."""
-        return self.store.error(request.spec.key, since=self.settings.started)
+        key = request.spec.key
+        if key not in self._errors:
+            note = self.store.error(key)
+            if note is None or note.session != self.settings.session:
+                return None
+            self._errors[key] = note  # another session's may take its place in the store
+        return self._errors[key]
 
     def is_settled(self, request: Request) -> bool:
         """Return whether nothing is left to do for a run in this session."""

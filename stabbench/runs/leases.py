@@ -1,7 +1,8 @@
 """Leases: at most one live computation of a thing, across processes and sessions.
 
 A lease is an exclusive ``flock`` on a file. The operating system frees it when the process that
-holds it ends, however it ends, so it must be taken by the very process that does the work.
+holds it ends, however it ends, so it must be taken by the very process that does the work. A process
+that it forks holds nothing: else a forgotten one would keep a run for as long as it lives.
 """
 
 from __future__ import annotations
@@ -10,14 +11,16 @@ import fcntl
 import os
 from pathlib import Path
 from types import TracebackType
+from weakref import WeakSet
 
 
 class Lease:
     """An exclusive lock, held from ``Lease.acquire`` until ``release`` or the end of the process."""
 
     def __init__(self, descriptor: int, path: Path) -> None:
-        self._descriptor = descriptor
+        self._descriptor: int | None = descriptor
         self.path = path
+        _HELD.add(self)
 
     @classmethod
     def acquire(cls, path: Path) -> Lease | None:
@@ -44,7 +47,9 @@ class Lease:
 
     def release(self) -> None:
         """Give the lease back. The file stays: to delete it would let two processes lock two files."""
-        os.close(self._descriptor)
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
     def __enter__(self) -> Lease:
         return self
@@ -53,3 +58,14 @@ class Lease:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
+
+
+_HELD: WeakSet[Lease] = WeakSet()
+
+
+def _drop_all() -> None:
+    for lease in list(_HELD):
+        lease.release()  # of this copy only: the lock stays with the process that took it
+
+
+os.register_at_fork(after_in_child=_drop_all)

@@ -227,20 +227,13 @@ class Store:
         place.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(place, note.model_dump_json().encode())
 
-    def error(self, key: str, since: float = 0.0) -> ErrorNote | None:
+    def error(self, key: str) -> ErrorNote | None:
         """Return why a run errored the last time, if it did and has no record since.
 
         A note that cannot be read says at least that it did.
-
-        Args:
-            key: the run.
-            since: seconds since the epoch; an older note is not returned.
         """
         place = self.root / "errors" / f"{key}.json"
-        try:
-            if place.stat().st_mtime < since:
-                return None
-        except OSError:
+        if not os.path.lexists(place):
             return None
         try:
             note = ErrorNote.model_validate_json(read_file(place))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from transformers import PreTrainedTokenizerBase
 
-from stabbench import tasks
+from stabbench import models, tasks
 from stabbench.errors import StabbenchError
 from stabbench.requests import Request
 from stabbench.training.batches import Tokens
@@ -14,23 +15,43 @@ from stabbench.training.model import Pretrained
 
 
 class Cache:
-    """What a warm trainer keeps: the last encoder and the last tokenised data."""
+    """The encoders and the tokenised data of the last request: of its run, and of what that starts from."""
 
     def __init__(self) -> None:
-        self._pretrained: tuple[object, Pretrained] | None = None
-        self._tokens: tuple[object, tuple[Tokens, Tokens]] | None = None
+        self._pretrained: dict[tuple[object, ...], Pretrained] = {}
+        self._tokens: dict[tuple[object, ...], tuple[Tokens, Tokens]] = {}
+
+    def keep(self, requests: Iterable[Request]) -> bool:
+        """Have what some runs need, and return whether it had to be loaded; all else is forgotten before.
+
+        Raises:
+            StabbenchError: when the model or the data is not what the specifications name.
+        """
+        wanted = list(requests)
+        encoders, data = {_encoder(one) for one in wanted}, {_data(one) for one in wanted}
+        if encoders <= self._pretrained.keys() and data <= self._tokens.keys():
+            return False
+        # more large encoders than are needed may not fit
+        self._pretrained = {key: kept for key, kept in self._pretrained.items() if key in encoders}
+        self._tokens = {key: kept for key, kept in self._tokens.items() if key in data}
+        for request in wanted:
+            self.tokens(request, self.pretrained(request).tokenizer)
+        return True
 
     def pretrained(self, request: Request) -> Pretrained:
-        """Return the encoder of a request, loaded or kept from the run before."""
-        work = request.work
-        recipe = work.recipe
-        rates = (recipe.hidden_dropout, recipe.attention_dropout, recipe.classifier_dropout)
-        wanted = (request.model, work.model.revision, work.task.n_labels, rates)
-        if self._pretrained is None or self._pretrained[0] != wanted:
-            self._pretrained = None  # two large encoders may not fit
-            loaded = Pretrained.load(request.model, work.model.revision, work.task.n_labels, recipe)
-            self._pretrained = (wanted, loaded)
-        return self._pretrained[1]
+        """Return the encoder of a request, loaded or kept.
+
+        Raises:
+            StabbenchError: when it cannot be loaded, or is not the one that the specification names.
+        """
+        key = _encoder(request)
+        if key not in self._pretrained:
+            work = request.work
+            _check_revision(request)
+            self._pretrained[key] = Pretrained.load(
+                request.model, work.model.revision, work.task.n_labels, work.recipe
+            )
+        return self._pretrained[key]
 
     def tokens(self, request: Request, tokenizer: PreTrainedTokenizerBase) -> tuple[Tokens, Tokens]:
         """Return the tokenised training and dev rows of a request.
@@ -38,9 +59,8 @@ class Cache:
         Raises:
             StabbenchError: when the data is not what the specification names.
         """
-        work = request.work
-        wanted = (work.task, work.model, work.recipe.max_length)
-        if self._tokens is None or self._tokens[0] != wanted:
+        key, work = _data(request), request.work
+        if key not in self._tokens:
             size, stratified, seed = work.task.train_size, work.task.stratified, work.task.sample_seed
             folder = Path(request.data_dir) if request.data_dir else None
             data = tasks.load(request.task, folder, size, stratified, seed)
@@ -50,5 +70,26 @@ class Cache:
                     "plan again: the files have changed since.",
                 )
             encode = (tokenizer, work.recipe.max_length)
-            self._tokens = (wanted, (Tokens.encode(data.train, *encode), Tokens.encode(data.dev, *encode)))
-        return self._tokens[1]
+            self._tokens[key] = (Tokens.encode(data.train, *encode), Tokens.encode(data.dev, *encode))
+        return self._tokens[key]
+
+
+def _encoder(request: Request) -> tuple[object, ...]:
+    work, recipe = request.work, request.work.recipe
+    rates = (recipe.hidden_dropout, recipe.attention_dropout, recipe.classifier_dropout)
+    return request.model, work.model.revision, work.task.n_labels, rates
+
+
+def _data(request: Request) -> tuple[object, ...]:
+    work = request.work
+    return work.task.model_dump_json(), work.model.model_dump_json(), work.recipe.max_length
+
+
+def _check_revision(request: Request) -> None:
+    """Check the files of a local model, which somebody may have replaced; the hub's are pinned."""
+    planned = request.work.model.revision
+    if planned.startswith("sha256:") and models.folder_revision(Path(request.model)) != planned:
+        raise StabbenchError(
+            f"the files of {request.model} are not what the run was planned with.",
+            "plan again: they have changed since.",
+        )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import tempfile
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
+from stabbench import metrics
 from stabbench.errors import RecordError, RunError, StabbenchError
 from stabbench.requests import Outcome, Request
 from stabbench.runs import ErrorNote, Store
@@ -18,13 +20,26 @@ WEIGHTS = "model.safetensors"
 
 
 def compute(
-    request: Request, store: Store, cache: Cache, device: torch.device, progress: Progress
+    request: Request,
+    store: Store,
+    cache: Cache,
+    device: torch.device,
+    progress: Progress,
+    training: Callable[[str], None] = lambda key: None,
 ) -> Outcome:
-    """Train a run unless the store has it or somebody else trains it now.
+    """Train a run unless the store has it, somebody else trains it now, or it errored in this session.
 
     The caller's process holds the lease while it trains. An exception that a run causes becomes an
     errored outcome with a note in the store; an intermediate run is computed first, and its error is the
     run's too.
+
+    Args:
+        request: what to compute.
+        store: where its record goes.
+        cache: what a warm process keeps.
+        device: where to train.
+        progress: told of every update.
+        training: told the key of a run when all is loaded and its training starts.
     """
     key = request.spec.key
     lease = store.lease(key)
@@ -32,28 +47,37 @@ def compute(
         return Outcome("busy")
     with lease:
         try:
-            if _is_complete(store, request):
+            if is_complete(request, store):
                 return Outcome("cached")
+            tried = store.error(key)
+            if tried is not None and request.session and tried.session == request.session:
+                return Outcome("errored", tried)  # by another worker, just now
             start = None
             if request.start is not None:
-                first = compute(request.start, store, cache, device, progress)
+                first = compute(request.start, store, cache, device, progress, training)
                 if first.kind == "busy":
                     return first
-                if first.note is not None:
-                    return _errored(store, first.note.model_copy(update={"key": key}))
+                if (note := first.note) is not None:
+                    return _errored(store, request.errored(note.kind, note.message, note.log))
                 start = store.folder(request.start.spec.key) / WEIGHTS
+            _check_metric(request)
+            cache.keep([request])
+            training(key)
             _write(store, request, train(request, cache, device, start, progress), cache)
             return Outcome("done")
         except Exception as error:
-            return _errored(store, describe_error(key, error))
+            return _errored(store, describe_error(request, error))
 
 
-def _errored(store: Store, note: ErrorNote) -> Outcome:
-    store.note_error(note)
-    return Outcome("errored", note)
+def pending(request: Request, store: Store) -> list[Request]:
+    """Return what a request has yet to train: what it starts from, and the run itself."""
+    if is_complete(request, store):
+        return []
+    return [*(pending(request.start, store) if request.start is not None else ()), request]
 
 
-def _is_complete(store: Store, request: Request) -> bool:
+def is_complete(request: Request, store: Store) -> bool:
+    """Return whether the store has what a request asks for."""
     try:
         record = store.read(request.spec.key)
     except RecordError:
@@ -61,6 +85,19 @@ def _is_complete(store: Store, request: Request) -> bool:
     return record is not None and (
         not request.save_model or (store.folder(request.spec.key) / WEIGHTS).is_file()
     )
+
+
+def _errored(store: Store, note: ErrorNote) -> Outcome:
+    store.note_error(note)
+    return Outcome("errored", note)
+
+
+def _check_metric(request: Request) -> None:
+    if metrics.source_of(request.task.metric) != request.work.task.metric_source:
+        raise StabbenchError(
+            f"the file of the metric {request.task.metric} is not what the run was planned with.",
+            "plan again: the metric has changed since.",
+        )
 
 
 def _write(store: Store, request: Request, trained: Trained, cache: Cache) -> None:
@@ -74,15 +111,16 @@ def _write(store: Store, request: Request, trained: Trained, cache: Cache) -> No
         store.write(trained.record, trained.arrays, files)
 
 
-def describe_error(key: str, error: Exception) -> ErrorNote:
+def describe_error(request: Request, error: Exception) -> ErrorNote:
     """Return the note that a store keeps of a run that errored."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+    cause = error.__cause__ if isinstance(error, RunError) else error  # what a hook has raised
+    if isinstance(cause, torch.OutOfMemoryError | MemoryError):
         kind, message = "out of memory", str(RunError("the device ran out of memory.", OOM_ACTION))
     elif isinstance(error, StabbenchError):
         kind, message = "error", str(error)
     else:
         kind, message = "crash", f"{type(error).__name__}: {error}"
-    return ErrorNote(key=key, kind=kind, message=message, log=traceback.format_exc())
+    return request.errored(kind, message, traceback.format_exc())
 
 
 OOM_ACTION = "use fewer workers (-n), a smaller batch (--stab-set batch_size=8) or bf16."

@@ -5,14 +5,38 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import random
 from collections.abc import Iterator
 from importlib.metadata import version
 
+import numpy as np
 import torch
 
 from stabbench.recipe import Precision
 
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
+
+
+def prepare(threads: int) -> None:
+    """Set whatever torch keeps for the whole process as every run finds it, and seed what may be drawn from.
+
+    Args:
+        threads: CPU threads of the run.
+    """
+    torch.set_num_threads(threads)
+    torch.set_grad_enabled(True)
+    torch.set_default_dtype(torch.float32)
+    torch.set_default_device(None)
+    torch.set_flush_denormal(False)
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.cudnn.enabled = True
+    torch.backends.cudnn.benchmark = torch.backends.cudnn.allow_tf32 = False
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    # set by name: the attribute has no type; without it every new tensor is filled with NaN first
+    setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)  # noqa: B010 - see above
+    torch.manual_seed(0)
+    random.seed(0)
+    np.random.seed(0)
 
 
 def describe(device: torch.device, attention: str) -> dict[str, str | int | float | bool | None]:

@@ -1,116 +1,203 @@
 """The trainer process: ``python -m stabbench.training.process STORE``.
 
-It reads one JSON request a line from its standard input and answers one JSON outcome a line on its
-standard output; what a run prints goes to the log. It stays warm between runs. It holds the lease on its
-run and on its device slot itself, so both are free the moment it ends. End of input, or the death of its
-parent, ends it at once, also in the middle of a run: a run never outlives its supervisor.
+It reads one JSON message a line from its standard input and answers likewise on its standard output: requests
+one way, what becomes of them the other. It loads what a run needs and keeps it; the run itself happens in a
+child that is forked for it and ends with it, so that whatever a strategy does to its process reaches no
+other run. No user's code runs here, no second thread, and nothing on a GPU: a fork of such a process is safe.
+
+A run never outlives its supervisor: end of input, or the supervisor's death, ends the child, what the child
+has started, and this process.
 """
 
 from __future__ import annotations
 
 import argparse
 import faulthandler
-import json
+import gc
 import os
-import queue
-import sys
+import signal
 import threading
-import time
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import NoReturn
 
 from stabbench.errors import StabbenchError
 from stabbench.requests import Request
 from stabbench.runs import Store
-from stabbench.training.cache import Cache
-from stabbench.training.compute import compute
-from stabbench.training.devices import lease_device
+from stabbench.training import children
+from stabbench.training.messages import Lines, Message, ready, send
+from stabbench.training.progress import ProgressFile, progress_file
 
 PARENT_CHECK_SECONDS = 0.5
-PROGRESS_SECONDS = 1.0
-
-
-class ProgressFile:
-    """``progress/<pid>.json`` in the store: what this trainer is doing, about once a second."""
-
-    def __init__(self, store: Store, key: str) -> None:
-        self.place = store.root / "progress" / f"{os.getpid()}.json"
-        self.place.parent.mkdir(parents=True, exist_ok=True)
-        self.key = key
-        self.began = self.written = time.monotonic()
-
-    def __call__(self, step: int, total: int) -> None:
-        """Tell of an update."""
-        now = time.monotonic()
-        if now - self.written < PROGRESS_SECONDS:
-            return
-        self.written = now
-        state = {
-            "key": self.key,
-            "step": step,
-            "total": total,
-            "steps_per_second": step / (now - self.began),
-            "time": time.time(),
-        }
-        self.place.write_text(json.dumps(state), encoding="utf-8")
-
-    def close(self) -> None:
-        """Remove the file."""
-        self.place.unlink(missing_ok=True)
-
-
-def _lifeline(requests: queue.SimpleQueue[str]) -> None:
-    """Hand on the lines of standard input; end the process when there are no more."""
-    for line in sys.stdin:
-        requests.put(line)
-    os._exit(0)
-
-
-def _watch_parent(parent: int) -> None:
-    """End the process when its parent has died (its pipes may be held open by others)."""
-    while os.getppid() == parent:
-        time.sleep(PARENT_CHECK_SECONDS)
-    os._exit(0)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve requests until the input ends."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("store", type=Path)
+    parser.add_argument("--supervisor", type=int, required=True, help="the process that reads the answers")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", action="append", default=[])
+    parser.add_argument("--once", action="store_true", help="compute one run, in this process, and end")
     options = parser.parse_args(arguments)
-    faulthandler.enable()
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what a run prints must not mix with the answers
-    requests: queue.SimpleQueue[str] = queue.SimpleQueue()
-    threading.Thread(target=_lifeline, args=(requests,), daemon=True).start()
-    threading.Thread(target=_watch_parent, args=(os.getppid(),), daemon=True).start()
-
-    def answer(data: dict[str, Any]) -> None:
-        answers.write(json.dumps(data) + "\n")
-        answers.flush()
-
-    torch.set_num_threads(options.threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    # set by name: the attribute has no type; without it every new tensor is filled with NaN first
-    setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)  # noqa: B010 - see above
-    store, cache = Store(options.store), Cache()
-    try:
-        device, _lease = lease_device(tuple(options.device))
-    except StabbenchError as error:
-        answer({"fatal": str(error)})
+    children.on_parents_death(signal.SIGKILL)  # before anything that takes long
+    if os.getppid() != options.supervisor:
         return
-    answer({"ready": str(device)})
-    while True:
-        request = Request.model_validate_json(requests.get())
-        progress = ProgressFile(store, request.spec.key)
-        outcome = compute(request, store, cache, device, progress)
+    faulthandler.enable()
+    lifeline, answers = Lines(os.dup(0)), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)  # whoever asks a question gets no answer
+    os.close(nothing)
+    os.dup2(2, 1)  # what is printed must not mix with the answers
+    Trainer(options, lifeline, answers).serve()
+
+
+class Trainer:
+    """What the trainer process keeps.
+
+    Args:
+        options: see ``main``.
+        lifeline: messages of the supervisor.
+        answers: descriptor for the answers.
+    """
+
+    def __init__(self, options: argparse.Namespace, lifeline: Lines, answers: int) -> None:
+        import torch
+
+        from stabbench.training.cache import Cache
+
+        torch.set_num_threads(1)
+        self.store = Store(options.store)
+        self.threads: int = options.threads
+        self.devices: tuple[str, ...] = tuple(options.device)
+        self.once: bool = options.once
+        self.lifeline = lifeline
+        self.answers = answers
+        self.supervisor: int | None = None
+        self.cache = Cache()
+        self.number = os.getpid()
+
+    def serve(self) -> NoReturn:
+        """Answer one request after the other."""
+        if not self.once and children.can_fork():
+            self.supervisor = os.pidfd_open(os.getppid())
+            children.adopt_orphans()
+        self.answer({"ready": self.number})
+        while True:
+            # while it listens it must end what it has started: it is woken should it have been stopped
+            children.on_parents_death(signal.SIGKILL if self.supervisor is None else signal.SIGCONT)
+            request = self.next_request()
+            children.on_parents_death(signal.SIGKILL)
+            if self.supervisor is None:
+                self.compute_here(request)
+            self.load(request)
+            if not children.can_fork():  # something has started a thread
+                self.compute_here(request)
+            children.on_parents_death(signal.SIGCONT)
+            self.answer(self.compute_in_child(request, self.supervisor))
+
+    def answer(self, message: Message) -> None:
+        """Tell the supervisor."""
+        try:
+            send(self.answers, message)
+        except BrokenPipeError:
+            self.leave()
+
+    def next_request(self) -> Request:
+        """Wait for a request."""
+        supervisor = () if self.supervisor is None else (self.supervisor,)
+        while True:
+            try:
+                message = self.lifeline.read()
+            except EOFError:
+                self.leave()
+            if message is None:
+                if not ready((self.lifeline.descriptor, *supervisor), None).isdisjoint(supervisor):
+                    self.leave()
+            elif "request" in message:  # else it came too late to stop a run
+                return Request.model_validate(message["request"])
+
+    def load(self, request: Request) -> None:
+        """Load what a run and what it starts from need, for the child to find; what fails is its to tell."""
+        from stabbench.training.compute import pending
+
+        try:
+            if self.cache.keep(pending(request, self.store)):
+                gc.unfreeze()
+                gc.collect()
+                gc.freeze()  # a child's collections leave the shared pages alone
+        except Exception:
+            traceback.print_exc()
+
+    def compute_in_child(self, request: Request, supervisor: int) -> Message:
+        """Compute a run in a child, end all that is left of it, and return what came of it."""
+        closed = (self.lifeline.descriptor, self.answers, supervisor)
+        child = children.fork(lambda tell: self.compute(request, tell), closed)
+        answer: Message | None = None
+        open_ends = {child.end, child.said.descriptor, self.lifeline.descriptor, supervisor}
+        while True:
+            found = ready(open_ends, None)
+            if supervisor in found:
+                self.leave()
+            try:
+                while (message := self.lifeline.read()) is not None:
+                    if "stop" in message:
+                        child.kill()
+            except EOFError:
+                self.leave()
+            try:
+                while (message := child.said.read()) is not None:
+                    if "training" in message:
+                        self.answer(message)
+                    else:
+                        answer = message
+            except (EOFError, ValueError):
+                open_ends.discard(child.said.descriptor)
+            if child.end in found:
+                break
+        how = child.reap()
+        children.end_descendants()
+        progress_file(self.store, self.number).unlink(missing_ok=True)
+        return answer or {"ended": how}
+
+    def compute_here(self, request: Request) -> NoReturn:
+        """Compute a run in this process, which is good for no other then."""
+        threading.Thread(target=self.wait_for_the_end, daemon=True).start()
+        self.compute(request, self.answer)
+        os._exit(0)
+
+    def wait_for_the_end(self) -> None:
+        """End this process when the supervisor says anything, closes the line, or has died."""
+        parent = os.getppid()
+        while os.getppid() == parent and not ready([self.lifeline.descriptor], PARENT_CHECK_SECONDS):
+            pass
+        self.leave()
+
+    def compute(self, request: Request, tell: Callable[[Message], None]) -> None:
+        """Compute a run in this very process and tell what came of it."""
+        from stabbench.training.compute import compute
+        from stabbench.training.devices import lease_device
+        from stabbench.training.environment import prepare
+
+        prepare(self.threads)
+        try:
+            device, _lease = lease_device(self.devices)
+        except StabbenchError as error:
+            tell({"fatal": str(error)})
+            return
+        progress = ProgressFile(self.store, request.spec.key, self.number)
+        outcome = compute(
+            request, self.store, self.cache, device, progress, lambda key: tell({"training": key})
+        )
         progress.close()
-        answer({"kind": outcome.kind, "note": outcome.note.model_dump(mode="json") if outcome.note else None})
+        tell({"outcome": outcome.kind, "note": outcome.note and outcome.note.model_dump(mode="json")})
+
+    def leave(self) -> NoReturn:
+        """End this process, with all that it has started."""
+        children.end_descendants()
+        progress_file(self.store, self.number).unlink(missing_ok=True)
+        os._exit(0)
 
 
 if __name__ == "__main__":

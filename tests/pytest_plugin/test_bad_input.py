@@ -93,7 +93,7 @@ def test_a_crash_is_an_error_of_one_run_and_of_its_gates(project: Project) -> No
     found = project.run("-n", "2", "--strategy", "crash.py:Crash", "suites/toy")
     assert found.code == 1
     assert found.outcomes() == {"failed": 1, "passed": 2, "error": 2}, found.output
-    assert "seed 1 errored (crash): the trainer process ended with signal SIGSEGV" in found.output
+    assert "seed 1 errored (crash): the run ended with signal SIGSEGV" in found.output
     assert "2 of 3 runs of Crash" in found.output
     assert len(Store(project.folder / ".stabbench").keys()) == 2
 
@@ -105,7 +105,7 @@ def test_a_hang_ends_at_the_time_out(project: Project) -> None:
         "    def prepare(self, model, generator):\n        time.sleep(99)\n"
     )
     found = project.run(
-        "--strategy", "hang.py:Hang", "--stab-seeds", "1", "--stab-timeout", "12", "suites/toy"
+        "--strategy", "hang.py:Hang", "--stab-seeds", "1", "--stab-timeout", "1", "suites/toy"
     )
     assert found.code == 1
     assert "errored (time-out)" in found.output

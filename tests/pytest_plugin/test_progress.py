@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -110,10 +109,24 @@ def test_the_line_counts_and_estimates(line: progress.Progress, tmp_path: Path) 
     assert line.line() == "stabbench: 2/8 runs, 1 failed, about 2 min left"
     (tmp_path / "progress").mkdir()
     for trainer in "ab":
-        state = f'{{"time": {time.time()}, "step": 50, "total": 100, "steps_per_second": 10}}'
+        state = '{"step": 50, "total": 100, "steps_per_second": 10}'
         (tmp_path / "progress" / f"{trainer}.json").write_text(state)
     # (3 x 10 s + 3 x 30 s - 2 x 5 s) on two trainers
     assert line.line() == "stabbench: 2/8 runs, 1 failed, 20 steps/s, about 55 s left"
+
+
+def test_what_a_killed_trainer_left_counts_for_nothing_until_it_changes(
+    line: progress.Progress, tmp_path: Path
+) -> None:
+    (tmp_path / "progress").mkdir()
+    file = tmp_path / "progress" / "1.json"
+    state = '{"step": 50, "total": 100, "steps_per_second": 10, "time": 99999999999}'
+    file.write_text(state)
+    line.config.pluginmanager = SimpleNamespace(get_plugin=lambda name: None)
+    line.plan([f"suites/x.py::suite{RUN_MARK}ours-0]"])
+    assert line.live() == []
+    file.write_text(state.replace("50", "60"))
+    assert [live["step"] for live in line.live()] == [60]
 
 
 def test_a_log_gets_whole_lines(

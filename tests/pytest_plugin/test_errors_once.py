@@ -1,0 +1,69 @@
+"""A run that errored is tried once in a session, and again in the next, whatever the clocks say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stabbench.runs import Store
+from tests.pytest_plugin.conftest import Project
+
+FAILING = """
+import os
+from pathlib import Path
+from instant import Instant, InstantJob
+from stabbench.executors import Outcome
+
+class Failing(Instant):
+    def submit(self, requests):
+        return Job(self.store, tuple(requests))
+
+class Job(InstantJob):
+    def wait(self, timeout=None):
+        if not self._left:
+            return None
+        request = self._left.popleft()
+        lease = self._store.lease(request.spec.key)
+        if lease is None:
+            return request, Outcome("busy")
+        before = self._store.error(request.spec.key)
+        if before is not None and before.session == request.session:  # of another worker, meanwhile
+            lease.release()
+            return request, Outcome("errored", before)
+        with lease, Path("tries").open("a") as tries:
+            tries.write(request.spec.key + "\\n")
+            note = request.errored("crash", "as ever", "")
+            self._store.note_error(note)
+            place = self._store.root / "errors" / f"{note.key}.json"
+            os.utime(place, (TIME, TIME))  # what a file server's clock, or one that was set, may say
+            return request, Outcome("errored", note)
+"""
+
+
+@pytest.mark.parametrize("time", [1_000_000_000, 4_000_000_000])
+@pytest.mark.parametrize("workers", [[], ["-n", "2"]])
+def test_once_a_session(instant: Project, workers: list[str], time: int) -> None:
+    (instant.folder / "failing.py").write_text(FAILING.replace("TIME", str(time)))
+    tries = instant.folder / "tries"
+    for session in (1, 2):
+        found = instant.run("--stab-executor", "failing.py:Failing", *workers, "suites/toy")
+        assert found.code == 1, found.output
+        assert "errored (crash): as ever" in found.output
+        tried = tries.read_text().split()
+        assert len(set(tried)) == 3
+        assert sorted(tried) == sorted([*set(tried)] * session)
+
+
+def test_a_note_says_which_session_asked(instant: Project) -> None:
+    (instant.folder / "failing.py").write_text(FAILING.replace("TIME", "1_000_000_000"))
+    store = Store(Path(instant.folder / ".stabbench"))
+    sessions = []
+    for _ in range(2):
+        instant.run("--stab-executor", "failing.py:Failing", "suites/toy")
+        notes = [note for key in store.errors() if (note := store.error(key)) is not None]
+        assert all(note.spec is not None for note in notes)
+        sessions.append({note.session for note in notes})
+    first, second = sessions
+    assert len(first) == len(second) == 1
+    assert first != second
