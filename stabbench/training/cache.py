@@ -9,6 +9,7 @@ from transformers import PreTrainedTokenizerBase
 from stabbench import tasks
 from stabbench.errors import StabbenchError
 from stabbench.requests import Request
+from stabbench.training import padding
 from stabbench.training.batches import Tokens
 from stabbench.training.model import Pretrained
 
@@ -19,9 +20,14 @@ class Cache:
     def __init__(self) -> None:
         self._pretrained: tuple[object, Pretrained] | None = None
         self._tokens: tuple[object, tuple[Tokens, Tokens]] | None = None
+        self._compared: set[tuple[str, str]] = set()
 
     def pretrained(self, request: Request) -> Pretrained:
-        """Return the encoder of a request, loaded or kept from the run before."""
+        """Return the encoder of a request, loaded or kept from the run before.
+
+        Raises:
+            StabbenchError: when it cannot be loaded, or a row's logits change with the rows beside it.
+        """
         work = request.work
         recipe = work.recipe
         rates = (recipe.hidden_dropout, recipe.attention_dropout, recipe.classifier_dropout)
@@ -29,6 +35,9 @@ class Cache:
         if self._pretrained is None or self._pretrained[0] != wanted:
             self._pretrained = None  # two large encoders may not fit
             loaded = Pretrained.load(request.model, work.model.revision, work.task.n_labels, recipe)
+            if wanted[:2] not in self._compared:  # once per model and process
+                padding.check(loaded, request.model)
+                self._compared.add(wanted[:2])
             self._pretrained = (wanted, loaded)
         return self._pretrained[1]
 
