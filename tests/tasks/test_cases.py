@@ -109,7 +109,11 @@ def fits_plain_tsv(rows: Rows) -> bool:
 def test_one_table_is_one_table_whatever_it_is_written_in(load, texts: list[str], labels: list[str]) -> None:
     rows = list(zip(texts, ["a", "b c", *labels], strict=False))
     train, dev = [*rows, ("more", 'say "x"'), ("still", "d,e"), ("last", "'")], rows[:2]
-    kinds = [kind for kind in READERS if kind != "tsv" or fits_plain_tsv(train)]
+    kinds = {*READERS}
+    if not fits_plain_tsv(train):
+        kinds.remove("tsv")
+    if any("\r" in text for text in texts):  # pandas leaves it bare, and cannot read it back either
+        kinds.remove("pandas")
     assert len({load(kind, train, dev).fingerprint for kind in kinds}) == 1
 
 
