@@ -1,8 +1,8 @@
 """Is a row's result its own? Logits of rows alone against the same rows padded beside a longer one.
 
 A model that reads its padding is trained on something else in every batch, silently: what it sees of a row
-depends on the rows beside it. The comparison is made once for each model, before its first run, with the
-batches of the trainer. It draws no random number and leaves the model as it was.
+depends on the rows beside it. The comparison is made once for each model, before its first run, on
+rows tokenised and padded as the trainer does it. It draws no random number and leaves the model as it was.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def _rows(pretrained: Pretrained) -> Tokens:
 
 
 def _logits(model: torch.nn.Module, tokens: Tokens, rows: torch.Tensor) -> torch.Tensor:
-    batch = tokens.batch(rows)
-    del batch["labels"]
+    longest = int(tokens.lengths[rows].max())
+    batch = {name: tensor[rows, :longest] for name, tensor in tokens.inputs.items()}
     logits: torch.Tensor = model(**batch).logits
     return logits.double()
