@@ -20,7 +20,7 @@ COMMANDS = {
     "exec": ("stabbench.commands.exec_", "compute one run from its request file, for any scheduler"),
     "show": ("stabbench.commands.show", "show the record of a run"),
     "merge": ("stabbench.commands.merge", "join stores, e.g. those of several shards"),
-    "validate": ("stabbench.commands.validate", "check a strategy on the mini world before spending a GPU"),
+    "validate": ("stabbench.commands.validate", "check a strategy, a task or a model before spending a GPU"),
     "import": ("stabbench.commands.import_", "bring scores from elsewhere into a store"),
     "baseline": ("stabbench.commands.baseline", "save, show or restore a baseline"),
     "analyse": ("stabbench.commands.analyse", "show agreement of runs, and where their variance comes from"),

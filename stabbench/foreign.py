@@ -38,18 +38,18 @@ class Malformed(ValueError):
     """Foreign bytes that are not what they should be; the message says why."""
 
 
-def read_file(place: Path) -> bytes:
-    """Return the bytes of a file.
+def read_file(place: Path, largest: int = LARGEST) -> bytes:
+    """Return the bytes of a file, ``largest`` at most.
 
     Raises:
-        Malformed: when there is none, it is no regular file, cannot be read, or is larger than ``LARGEST``.
+        Malformed: when there is none, it is no regular file, cannot be read, or is larger than ``largest``.
     """
     try:
         found = place.stat()
         if not stat.S_ISREG(found.st_mode):
             raise Malformed("no file")
-        if found.st_size > LARGEST:
-            raise Malformed(f"{found.st_size} bytes, where {LARGEST} are the most")
+        if found.st_size > largest:
+            raise Malformed(f"{found.st_size} bytes, where {largest} are the most")
         return place.read_bytes()
     except OSError as error:
         raise Malformed(error.strerror or str(error)) from error
@@ -76,12 +76,17 @@ def read_lines(place: Path) -> Iterator[str]:
         raise Malformed(str(error)) from error
 
 
-def read_json(text: str | bytes, number: Callable[[str], Any] | None = None) -> Any:
+def read_json(
+    text: str | bytes,
+    number: Callable[[str], Any] | None = None,
+    constant: Callable[[str], Any] | None = None,
+) -> Any:
     """Return the data of a JSON text that can be written again as JSON.
 
     Args:
         text: UTF-8 where it is bytes.
         number: makes a number of the text of one that is not whole; default: a finite float.
+        constant: makes a value of ``NaN``, ``Infinity`` and ``-Infinity``; default: they are refused.
 
     Raises:
         Malformed: when it is not JSON, is nested deeper than ``DEEPEST``, or has NaN, infinity, or half of
@@ -89,7 +94,10 @@ def read_json(text: str | bytes, number: Callable[[str], Any] | None = None) -> 
     """
     try:
         data = json.loads(
-            text, parse_float=number or _finite, parse_constant=_finite, object_pairs_hook=_once_each
+            text,
+            parse_float=number or _finite,
+            parse_constant=constant or _finite,
+            object_pairs_hook=_once_each,
         )
         _check_depth(data)
         if "\\ud" in (text if isinstance(text, str) else text.decode()).lower():

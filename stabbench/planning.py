@@ -100,7 +100,7 @@ def _request(
 ) -> Request:
     task = tasks.get(task_name)
     metric = metrics.for_classifiers(task.metric)
-    data = _load(task, options.data_dir, suite.train_size, suite.stratified, suite.sample_seed)
+    data = _data(suite, task, options)
     model = models.resolve(model_name)
     strategy, reference = parse_strategy(strategy_text)
     reason = strategy.unsupported(model.config)
@@ -161,6 +161,20 @@ def _intermediate(
     whole = Suite(task=task, models=suite.models)
     plain = PlanOptions(data_dir=options.data_dir, max_steps=options.max_steps, overrides={"epochs": epochs})
     return _request(whole, task, model, strategy, plain).model_copy(update={"save_model": True})
+
+
+def task_lines(suite: Suite, task: str, options: PlanOptions) -> list[str]:
+    """Return what a reader should know of the rows of a suite's task, one line each.
+
+    Raises:
+        StabbenchError: when they are missing or malformed.
+    """
+    data = _data(suite, tasks.get(task), options)
+    return [f"{task}: {data.summary()}", *(f"  note: {note}" for note in data.notes)]
+
+
+def _data(suite: Suite, task: Task, options: PlanOptions) -> tasks.TaskData:
+    return _load(task, options.data_dir, suite.train_size, suite.stratified, suite.sample_seed)
 
 
 @lru_cache(maxsize=8)

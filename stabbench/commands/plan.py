@@ -10,7 +10,7 @@ from typing import Any
 from stabbench import executors
 from stabbench.errors import RecordError, StabbenchError
 from stabbench.options import add_plan_options, chosen_strategies, plan_options
-from stabbench.planning import plan_group
+from stabbench.planning import plan_group, task_lines
 from stabbench.requests import Request
 from stabbench.runs import Store
 from stabbench.suite import find_suites
@@ -44,6 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
         for model in arguments.stab_model or suite.models
         for strategy in strategies
     ]
+    told = [line for _, suite in suites for task in suite.tasks for line in task_lines(suite, task, options)]
+    print(*dict.fromkeys(told), sep="\n")
     seconds = 0.0
     written = 0
     for group in groups:

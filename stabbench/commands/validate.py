@@ -1,23 +1,127 @@
-"""``stabbench validate STRATEGY``: is a strategy sound? Short runs on the mini world."""
+"""``stabbench validate NAME``: is a strategy, a task or a model sound? Before any GPU is spent on it."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from pathlib import Path
 
+from stabbench import metrics, models, strategies, tasks
+from stabbench.errors import StabbenchError
+from stabbench.registry import import_file, suggest
 from stabbench.text import terminal
+from stabbench.training.validation import Check, Validator, report
+
+KINDS = ("strategy", "task", "model")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("strategy", help="NAME[:k=v,...] or path.py[:Name]")
+    parser.add_argument(
+        "name",
+        help="a strategy (NAME[:k=v,...] or path.py[:Name]), a task (NAME or path.py:TASK), "
+        "or a model (NAME, folder or hub id)",
+    )
+    parser.add_argument("--kind", choices=KINDS, help="what it is, where the name alone does not tell")
+    parser.add_argument(
+        "--data-dir", "--stab-data-dir", type=Path, metavar="DIR", help="folder with a task's files"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Check a strategy and print what was found."""
+    """Check what a name stands for and print what was found."""
     import torch
-
-    from stabbench.training.validation import Validator, report
 
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True, warn_only=True)
-    return report(Validator(arguments.strategy).checks(), lambda line: print(terminal(line)))
+    name = arguments.name
+    kinds = [arguments.kind] if arguments.kind else kinds_of(name)
+    match kinds:
+        case ["strategy"]:
+            return say(Validator(name).checks())
+        case ["task"]:
+            return say(task_checks(name, arguments.data_dir))
+        case ["model"]:
+            return say(model_checks(name))
+        case []:
+            known = [*strategies.REGISTRY.names(), *tasks.REGISTRY.names(), *models.REGISTRY.names()]
+            problem = f"there is no strategy, task or model {name!r}: {suggest(name, known)}"
+        case _:
+            problem = f"{name!r} is a {' and a '.join(kinds)}: say which (--kind {kinds[0]})."
+    return say(iter([Check("its name says what it is", problem)]))
+
+
+def say(checks: Iterator[Check]) -> int:
+    """Print the checks; return 1 if one failed."""
+    return report(checks, lambda line: print(terminal(line)))
+
+
+def kinds_of(name: str) -> list[str]:
+    """Return what a name may stand for; empty when it is nothing that is known."""
+    if Path(name).expanduser().is_dir():
+        return ["model"]
+    path, in_file, rest = name.partition(".py")
+    if in_file:
+        try:
+            thing = getattr(import_file(Path(path + in_file)), rest.removeprefix(":"), None)
+        except StabbenchError:  # the check of a strategy says what is wrong with the file
+            thing = None
+        return ["task" if isinstance(thing, tasks.Task) else "strategy"]
+    first = name.partition("+")[0].partition(":")[0]
+    known = (strategies.REGISTRY.names(), tasks.REGISTRY.names(), models.REGISTRY.names())
+    found = [kind for kind, names in zip(KINDS, known, strict=True) if first in names]
+    return found or (["model"] if "/" in name else [])
+
+
+def task_checks(name: str, data_dir: Path | None) -> Iterator[Check]:
+    """Yield the checks of a task: its definition, its rows, and what is good to know of them."""
+    question = "it is a task, and its metric can score a classifier"
+    try:
+        task = tasks.get(name)
+        metrics.for_classifiers(task.metric)
+    except StabbenchError as error:
+        yield Check(question, str(error))
+        return
+    yield Check(question, None)
+    try:
+        data = tasks.load(task, data_dir)
+    except StabbenchError as error:
+        yield Check("its rows can be read, and their texts, labels and splits are sound", str(error))
+        return
+    yield Check(f"its rows are sound: {data.summary()}", None)
+    for note in data.notes:
+        yield Check(f"note: {note}", None)
+
+
+def model_checks(name: str) -> Iterator[Check]:
+    """Yield the checks of a model: its files, whether it loads, and whether a row's logits are its own."""
+    import torch
+
+    from stabbench.training import padding
+    from stabbench.training.model import Pretrained
+
+    question = "its files, configuration and tokenizer fit together"
+    try:
+        model = models.resolve(name)
+    except StabbenchError as error:
+        yield Check(question, str(error))
+        return
+    yield Check(question, None)
+    torch.manual_seed(0)  # the untrained head is torch's
+    question = "it loads as a sequence classifier of two labels"
+    try:
+        pretrained = Pretrained.load(model.location, model.revision, 2, model.recipe)
+    except StabbenchError as error:
+        yield Check(question, str(error))
+        return
+    yield Check(question, None)
+    question = "the logits of a row are its own: alone, and padded beside longer rows"
+    try:
+        found = padding.check(pretrained, name)
+    except StabbenchError as error:
+        yield Check(question, str(error))
+        return
+    yield Check(
+        f"{question} (largest difference {found.share:.1e} of their spread, {padding.LARGEST:g} allowed)",
+        None,
+    )

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from stabbench.errors import StabbenchError
+from stabbench.models.checks import check_files, read_config
 from stabbench.models.families import default_recipe, dropout_keys, longest_input
+from stabbench.models.files import digest, folder_files, hub_files
 from stabbench.recipe import Recipe
 from stabbench.registry import Registry, suggest
 from stabbench.stored import Frozen
@@ -59,23 +59,28 @@ def resolve(name: str) -> ResolvedModel:
 
     Raises:
         UnknownNameError: when it is none of these.
-        StabbenchError: when a folder lacks files or the hub cannot be reached.
+        StabbenchError: when a folder lacks files, the hub cannot be reached, or the model cannot be
+            fine-tuned here (``stabbench.models.checks``).
     """
     registered = REGISTRY.get(name) if name in REGISTRY.names() else None
     location = registered.location if registered else name
     folder = Path(location).expanduser()
+    otherwise = suggest(name, REGISTRY.names())
     if folder.is_dir():
         location = str(folder.resolve())
-        config, revision = _folder(Path(location))
+        files, revision = folder_files(Path(location)), ""
         shown = name if registered else Path(location).name
     else:
         if location.startswith((".", "/", "~")) or location.count("/") > 1:
             raise StabbenchError(
                 f"{location} is no folder.",
-                f"give the folder of a saved model, a hub id, or a name: {suggest(name, REGISTRY.names())}",
+                f"give the folder of a saved model, a hub id, or a name: {otherwise}",
             )
-        config, revision = _hub(location, name)
+        files, revision = hub_files(location, name, otherwise)
         shown = name
+    check_files(files)
+    config = read_config(files)
+    revision = revision or digest(files)
     recipe = registered.recipe if registered else default_recipe(config)
     rates = {
         ours: float(config[key])
@@ -110,75 +115,3 @@ def check_recipe(model: ResolvedModel, recipe: Recipe) -> None:
                 f"models like {model.name} call it is not known here.",
                 f"leave {name} as the checkpoint has it.",
             )
-
-
-def folder_revision(folder: Path) -> str:
-    """Return the revision of a folder as its files are now (see ``ResolvedModel``).
-
-    Raises:
-        StabbenchError: when files are missing.
-    """
-    return _folder(folder)[1]
-
-
-def _folder(folder: Path) -> tuple[dict[str, Any], str]:
-    weights = sorted([*folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin")])
-    tokenizer = [folder / name for name in TOKENIZER_FILES if (folder / name).is_file()]
-    for found, what in (
-        ((folder / "config.json").is_file(), "config.json"),
-        (bool(weights), "weights (model.safetensors)"),
-        (any(path.name not in SETTINGS for path in tokenizer), "tokenizer (tokenizer.json or vocab.txt)"),
-    ):
-        if not found:
-            raise StabbenchError(
-                f"{folder} has no {what}.",
-                "save model and tokenizer there with save_pretrained.",
-            )
-    state = hashlib.sha256()
-    for path in (folder / "config.json", *weights, *tokenizer):
-        state.update(path.name.encode())
-        with path.open("rb") as file:
-            state.update(hashlib.file_digest(file, "sha256").digest())
-    return _config((folder / "config.json").read_text(encoding="utf-8"), str(folder)), (
-        f"sha256:{state.hexdigest()}"
-    )
-
-
-SETTINGS = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
-TOKENIZER_FILES = (
-    "tokenizer.json",
-    *SETTINGS,
-    "vocab.txt",
-    "vocab.json",
-    "merges.txt",
-    "spiece.model",
-    "spm.model",
-    "sentencepiece.bpe.model",
-)
-
-
-def _hub(location: str, name: str) -> tuple[dict[str, Any], str]:
-    from huggingface_hub import hf_hub_download
-
-    try:
-        path = Path(hf_hub_download(location, "config.json"))
-    except Exception as error:  # the hub's client raises a dozen kinds, by version
-        raise StabbenchError(
-            f"the model {name} is neither a folder nor to be had from the hub: "
-            f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
-            "go online once so that it is cached, or pass --stab-model FOLDER of a saved model; "
-            + suggest(name, REGISTRY.names()),
-        ) from error
-    return _config(path.read_text(encoding="utf-8"), location), path.parent.name
-
-
-def _config(text: str, place: str) -> dict[str, Any]:
-    try:
-        config = json.loads(text)
-    except ValueError as error:
-        raise StabbenchError(f"the config.json of {place} is no JSON ({error}).", "save it again.") from error
-    if not isinstance(config, dict) or "model_type" not in config:
-        raise StabbenchError(
-            f"the config.json of {place} names no model_type.", "use a model that transformers saved."
-        )
-    return config

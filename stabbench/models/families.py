@@ -22,14 +22,21 @@ Config = Mapping[str, Any]
 
 def all_positions(config: Config) -> int | None:
     """Return how many positions a model has; ``None`` where its configuration sets no limit."""
-    positions = config.get("max_position_embeddings")
+    positions = config.get("max_position_embeddings", config.get("n_positions"))
     return positions if isinstance(positions, int) and positions > 0 else None
 
 
 def positions_after_padding(config: Config) -> int | None:
     """Return how many positions can be used if they are numbered from ``pad_token_id + 1``: 512 of 514."""
-    positions = all_positions(config)
-    return None if positions is None else positions - int(config.get("pad_token_id", 1)) - 1
+    positions, padding = all_positions(config), config.get("pad_token_id", 1)
+    return None if positions is None else positions - (1 if padding is None else padding) - 1
+
+
+AFTER_PADDING = (
+    *("data2vec-text", "esm", "ibert", "longformer", "luke"),
+    *("roberta-prelayernorm", "xlm-roberta-xl", "xmod"),
+)
+"""Model types of no family here that number their positions as RoBERTa does."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +86,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     Family(
         label="RoBERTa",
-        model_types=("roberta", "xlm-roberta"),
+        model_types=("roberta", "xlm-roberta", "camembert"),
         recipe=ROBERTA,
         dropout=_BERT_DROPOUT,
         longest_input=positions_after_padding,
@@ -193,8 +200,11 @@ def attention_rates() -> set[str]:
 
 def longest_input(config: Config) -> int | None:
     """Return how many tokens a model can see at once; ``None`` where its configuration sets no limit."""
-    family = family_of(config.get("model_type"))
-    return family.longest_input(config) if family else all_positions(config)
+    kind = config.get("model_type")
+    family = family_of(kind)
+    if family is None:
+        return positions_after_padding(config) if kind in AFTER_PADDING else all_positions(config)
+    return family.longest_input(config)
 
 
 def default_recipe(config: Config) -> Recipe:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import sys
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -46,7 +48,7 @@ class FolderSource(Frozen):
 
 
 class FileSource(Frozen):
-    """Local files: CSV, TSV, JSON lines or Parquet, told by their suffix."""
+    """Local files: CSV, TSV, JSON (lines or an array) or Parquet, told by their suffix."""
 
     kind: Literal["files"] = "files"
     train: str
@@ -102,6 +104,10 @@ class Task(Frozen):
     source: Source
 
 
+LABELS_SHOWN = 12
+"""How many labels a summary names."""
+
+
 @dataclass(frozen=True)
 class Split:
     """Rows of a task: ``texts`` holds one tuple of one or two texts a row, ``labels`` the label ids."""
@@ -112,11 +118,33 @@ class Split:
 
 @dataclass(frozen=True)
 class TaskData:
-    """The rows of a task, as a run sees them."""
+    """The rows of a task, as a run sees them.
+
+    Attributes:
+        train: rows to train on.
+        dev: rows to evaluate on.
+        label_names: names of the labels in the order of their ids.
+        notes: what is no mistake, but good to know, a sentence each.
+    """
 
     train: Split
     dev: Split
     label_names: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    def summary(self) -> str:
+        """Return one line: how many rows, and each label with its training and its dev rows."""
+        train, dev = Counter(self.train.labels), Counter(self.dev.labels)
+        shown = [
+            f"{name!r} {train[number]:,}/{dev[number]:,}"
+            for number, name in enumerate(self.label_names[:LABELS_SHOWN])
+        ]
+        if len(self.label_names) > LABELS_SHOWN:
+            shown.append(f"and {len(self.label_names) - LABELS_SHOWN} more")
+        return (
+            f"{len(self.train.labels):,} training and {len(self.dev.labels):,} dev rows, "
+            f"{len(self.label_names)} labels (training/dev): {', '.join(shown)}"
+        )
 
     @cached_property
     def fingerprint(self) -> str:
@@ -133,12 +161,36 @@ REGISTRY: Registry[Task] = Registry("task", "stabbench.tasks")
 
 
 def get(name: str) -> Task:
-    """Return a task by its registered name or as ``path.py:NAME``.
+    """Return a task by its registered name or as ``path.py:NAME``, whose paths are relative to that file.
 
     Raises:
         UnknownNameError: when there is none; the message suggests near names.
+        DataError: when the name stands for something else.
     """
-    return REGISTRY.get(name)
+    task = REGISTRY.get(name)
+    if not isinstance(task, Task):
+        raise DataError(
+            f"{name} is a {type(task).__name__}, no task.", "name a Task, such as local_task returns."
+        )
+    if ".py:" in name and isinstance(task.source, FileSource):
+        folder = Path(name.rpartition(":")[0]).parent
+        source = FileSource(train=_place(task.source.train, folder), dev=_place(task.source.dev, folder))
+        return task.model_copy(update={"source": source})
+    return task
+
+
+def _place(file: str | Path, folder: Path) -> str:
+    """Return a file's absolute path: in a folder, or in the current one where it is there only."""
+    place = folder / Path(file).expanduser()
+    if not place.exists() and Path(file).expanduser().exists():
+        place = Path(file).expanduser()
+    return str(place.resolve())
+
+
+def _folder_of_caller() -> Path:
+    """Return the folder of the file that calls the function that asks; the current one for a shell."""
+    file = Path(sys._getframe(2).f_code.co_filename)
+    return file.parent if file.is_file() else Path()
 
 
 def register(task: Task) -> Task:
@@ -162,7 +214,7 @@ def local_task(
     metric: str = "accuracy",
     labels: tuple[str, ...] | None = None,
 ) -> Task:
-    """Register a task from local files (CSV, TSV, JSON lines, Parquet) and return it.
+    """Register a task from local files (CSV, TSV, JSON, Parquet) and return it.
 
     In a suite file::
 
@@ -171,13 +223,14 @@ def local_task(
 
     Args:
         name: the task's name.
-        train: file of training rows.
-        dev: file of dev rows.
+        train: file of training rows, relative to the file that calls this.
+        dev: file of dev rows, likewise.
         text: the text column, or two of them.
         label: the label column.
         metric: a metric's name, such as ``f1-macro``, or ``path.py:NAME`` of one's own (``docs/metrics.md``).
         labels: label names in the order of their ids; default: those of the training rows, sorted.
     """
+    folder = _folder_of_caller()
     return register(
         Task(
             name=name,
@@ -186,7 +239,7 @@ def local_task(
             text_columns=(text,) if isinstance(text, str) else text,
             label_column=label,
             labels=labels,
-            source=FileSource(train=str(Path(train).resolve()), dev=str(Path(dev).resolve())),
+            source=FileSource(train=_place(train, folder), dev=_place(dev, folder)),
         )
     )
 
@@ -248,11 +301,3 @@ def subsample(split: Split, size: int, *, stratified: bool, seed: int) -> Split:
     else:
         chosen = np.sort(random.permutation(rows)[:size])
     return Split(tuple(split.texts[i] for i in chosen), tuple(split.labels[i] for i in chosen))
-
-
-def check_labels(data: TaskData, name: str) -> None:
-    """Raise a ``DataError`` unless there are at least two labels."""
-    if len(data.label_names) < 2:
-        raise DataError(
-            f"{name} has one label only ({data.label_names}).", "a classification task needs two or more."
-        )

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from stabbench.errors import DataError
-from stabbench.registry import suggest
-from stabbench.tasks.base import (
-    FileSource,
-    FolderSource,
-    HubSource,
-    MiniSource,
-    Split,
-    Task,
-    TaskData,
-    check_labels,
-    subsample,
-)
+from stabbench.tasks import checks
+from stabbench.tasks.base import FileSource, FolderSource, HubSource, MiniSource, Task, TaskData, subsample
 from stabbench.tasks.readers import Row, read_file, read_glue
 
 
@@ -41,18 +32,15 @@ def load(
     Raises:
         DataError: when rows are missing or malformed, with file and line.
     """
+    checks.check_task(task)
     (start, rows), (dev_start, dev_rows) = _parts(task, data_dir)
-    train, dev = (
-        _filled(f"{start}: the training", task, rows),
-        _filled(f"{dev_start}: the dev", task, dev_rows),
-    )
-    names = task.labels or _label_names(task, train)
-    ids = _label_ids(task, train + dev, _names_in_data(task, data_dir) or names)
-    data = TaskData(_split(task, train, ids), _split(task, dev, ids), names)
-    check_labels(data, task.name)
+    train = _filled(f"{start}: the training", task, rows)
+    dev = _filled(f"{dev_start}: the dev", task, dev_rows)
+    data = checks.task_data(task, train, dev, _names_in_data(task, data_dir))
     if train_size is not None:
         sample = subsample(data.train, train_size, stratified=stratified, seed=sample_seed)
-        data = TaskData(sample, data.dev, names)
+        checks.check_sample(task, sample)
+        data = replace(data, train=sample)
     return data
 
 
@@ -78,7 +66,8 @@ def _parts(task: Task, data_dir: Path | None) -> list[tuple[str, Iterable[Row]]]
             return [(f"{source.hub}[{split}]", _hub_rows(source, split)) for split in source.splits]
         case FileSource():
             paths = [Path(source.train), Path(source.dev)]
-            return [(f"{path}:{1 + (path.suffix in ('.csv', '.tsv'))}", read_file(path)) for path in paths]
+            headed = (".csv", ".tsv")
+            return [(f"{path}:{1 + (path.suffix.lower() in headed)}", read_file(path)) for path in paths]
         case MiniSource():
             return [(source.generator, rows) for rows in _mini_rows(task, source)]
 
@@ -91,15 +80,10 @@ def _filled(split: str, task: Task, rows: Iterable[Row]) -> list[Row]:
 
 
 def _names_in_data(task: Task, data_dir: Path | None) -> tuple[str, ...] | None:
-    """Return the names that the labels have on the hub, where these are others."""
-    if isinstance(task.source, FolderSource) and data_dir is None:
+    """Return the labels that the task names, as these rows give them: the hub may have others."""
+    if isinstance(task.source, FolderSource) and data_dir is None and task.source.hub_labels is not None:
         return task.source.hub_labels
-    return None
-
-
-def _label_names(task: Task, rows: list[Row]) -> tuple[str, ...]:
-    names = {_label(task, row) for row in rows}
-    return tuple(sorted(names, key=lambda name: (0, int(name), name) if name.isdecimal() else (1, 0, name)))
+    return task.labels
 
 
 def _mini_rows(task: Task, source: MiniSource) -> Iterator[list[Row]]:
@@ -137,46 +121,3 @@ def _hub_rows(source: FolderSource | HubSource, split: str) -> Iterator[Row]:
             f"go online once so that it is cached (in HF_HOME), or {local}.",
         ) from error
     yield from _numbered(f"{source.hub}[{split}]", loaded)
-
-
-def _value(row: Row, column: str) -> Any:
-    place, values = row
-    if column not in values:
-        raise DataError(f"{place}: there is no column {column!r}.", suggest(column, map(str, values)))
-    return values[column]
-
-
-def _text(row: Row, column: str) -> str:
-    text = _value(row, column)
-    if not isinstance(text, str):
-        raise DataError(f"{row[0]}: {column!r} holds {text!r}, not a text.", "give every row a text.")
-    return text
-
-
-def _label(task: Task, row: Row) -> str:
-    label = _value(row, task.label_column)
-    if label is None or label != label:  # None or NaN: a missing value in JSON or Parquet
-        raise DataError(f"{row[0]}: the label is missing.", "give every row a label.")
-    return str(label)
-
-
-def _label_ids(task: Task, rows: list[Row], names: tuple[str, ...]) -> dict[str, int]:
-    """Return the id of each label as the rows give it: by name, or all rows by id, as on the hub."""
-    ids = {name: number for number, name in enumerate(names)}
-    by_name = all(_label(task, row) in ids for row in rows)
-    if not by_name and all(isinstance(row[1][task.label_column], int) for row in rows):
-        ids = {str(number): number for number in range(len(names))}
-    return ids
-
-
-def _split(task: Task, rows: list[Row], ids: dict[str, int]) -> Split:
-    texts = tuple(tuple(_text(row, column) for column in task.text_columns) for row in rows)
-    labels = []
-    for row in rows:
-        label = _label(task, row)
-        if label not in ids:
-            raise DataError(
-                f"{row[0]}: unknown label {label!r}.", f"the labels of {task.name} are {', '.join(ids)}."
-            )
-        labels.append(ids[label])
-    return Split(texts, tuple(labels))

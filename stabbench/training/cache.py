@@ -7,9 +7,10 @@ from pathlib import Path
 
 from transformers import PreTrainedTokenizerBase
 
-from stabbench import models, tasks
+from stabbench import tasks
 from stabbench.errors import StabbenchError
 from stabbench.requests import Request
+from stabbench.training import padding
 from stabbench.training.batches import Tokens
 from stabbench.training.model import Pretrained
 
@@ -20,6 +21,7 @@ class Cache:
     def __init__(self) -> None:
         self._pretrained: dict[tuple[object, ...], Pretrained] = {}
         self._tokens: dict[tuple[object, ...], tuple[Tokens, Tokens]] = {}
+        self._compared: set[tuple[str, str]] = set()
 
     def keep(self, requests: Iterable[Request]) -> bool:
         """Have what some runs need, and return whether it had to be loaded; all else is forgotten before.
@@ -42,15 +44,17 @@ class Cache:
         """Return the encoder of a request, loaded or kept.
 
         Raises:
-            StabbenchError: when it cannot be loaded, or is not the one that the specification names.
+            StabbenchError: when it cannot be loaded, is not the one that the specification names, or reads
+                its padding.
         """
         key = _encoder(request)
         if key not in self._pretrained:
-            work = request.work
-            _check_revision(request)
-            self._pretrained[key] = Pretrained.load(
-                request.model, work.model.revision, work.task.n_labels, work.recipe
-            )
+            work, model = request.work, (request.model, request.work.model.revision)
+            loaded = Pretrained.load(*model, work.task.n_labels, work.recipe)
+            if model not in self._compared:  # once per model and process
+                padding.check(loaded, request.model)
+                self._compared.add(model)
+            self._pretrained[key] = loaded
         return self._pretrained[key]
 
     def tokens(self, request: Request, tokenizer: PreTrainedTokenizerBase) -> tuple[Tokens, Tokens]:
@@ -83,13 +87,3 @@ def _encoder(request: Request) -> tuple[object, ...]:
 def _data(request: Request) -> tuple[object, ...]:
     work = request.work
     return work.task.model_dump_json(), work.model.model_dump_json(), work.recipe.max_length
-
-
-def _check_revision(request: Request) -> None:
-    """Check the files of a local model, which somebody may have replaced; the hub's are pinned."""
-    planned = request.work.model.revision
-    if planned.startswith("sha256:") and models.folder_revision(Path(request.model)) != planned:
-        raise StabbenchError(
-            f"the files of {request.model} are not what the run was planned with.",
-            "plan again: they have changed since.",
-        )

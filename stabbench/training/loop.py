@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -173,7 +174,7 @@ def strategy_of(request: Request) -> Strategy:
 
 
 def hook(strategy: Strategy, name: str, *arguments: Any) -> Any:
-    """Call a hook; an exception in it becomes a ``RunError`` that names strategy and hook."""
+    """Call a hook; an exception in it becomes a ``RunError`` that names strategy and hook, or the model."""
     try:
         return getattr(strategy, name)(*arguments)
     except StabbenchError:
@@ -181,7 +182,20 @@ def hook(strategy: Strategy, name: str, *arguments: Any) -> Any:
     except torch.OutOfMemoryError:
         raise
     except Exception as error:
+        if name == "loss" and _is_the_model_s(error):
+            raise RunError(
+                f"the model raised {type(error).__name__}: {error}",
+                "try `stabbench validate MODEL`; the traceback stands in the run's log.",
+            ) from error
         raise RunError(
             f"the hook {name} of {type(strategy).__name__} raised {type(error).__name__}: {error}",
             "mend the strategy; the traceback stands in the run's log.",
         ) from error
+
+
+def _is_the_model_s(error: Exception) -> bool:
+    """Return whether an error came out of the model's forward, called by our loss and no other code."""
+    frames = traceback.walk_tb(error.__traceback__)
+    rooms = [frame.f_globals.get("__name__", "") for frame, _ in frames]
+    outside = next((n for n, room in enumerate(rooms) if not room.startswith("stabbench.")), 0)
+    return bool(rooms[outside - 1] == "stabbench.strategies.base" and rooms[outside].startswith("torch."))

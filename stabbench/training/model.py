@@ -13,13 +13,16 @@ from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
     AutoTokenizer,
+    PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 from transformers.utils import logging as transformers_logging
 
 from stabbench.errors import StabbenchError
+from stabbench.models.checks import NO_PAD
 from stabbench.models.families import dropout_keys
+from stabbench.models.files import digest, folder_files, snapshot
 from stabbench.recipe import Recipe
 from stabbench.training import attention, streams
 
@@ -46,35 +49,53 @@ class Pretrained:
 
     @classmethod
     def load(cls, location: str, revision: str, n_labels: int, recipe: Recipe) -> Pretrained:
-        """Load a checkpoint in float32 with the recipe's dropout.
+        """Load a checkpoint in float32 with the recipe's dropout, and our loss whatever it was trained with.
+
+        Args:
+            location: folder or hub id.
+            revision: what it was planned with, a commit of the hub or the digest of a folder; empty for any.
+            n_labels: number of labels.
+            recipe: its dropout rates are set.
 
         Raises:
-            StabbenchError: when transformers cannot load it as a sequence classifier.
+            StabbenchError: when transformers cannot load it as a sequence classifier, it is not what was
+                planned with, or it does not fit its tokenizer.
         """
-        local = Path(location).exists()
-        pin = {} if local else {"revision": revision}
+        folder = snapshot(location, revision)
         try:
-            config = AutoConfig.from_pretrained(location, num_labels=n_labels, **pin)
+            config = AutoConfig.from_pretrained(folder, num_labels=n_labels, trust_remote_code=False)
+            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+            settle_padding(location, config, tokenizer)
+            config.problem_type = (
+                "single_label_classification"  # a checkpoint may bring another, and its loss
+            )
             for name, key in dropout_keys(config.to_dict()).items():
                 if getattr(recipe, name) is not None:
                     setattr(config, key, getattr(recipe, name))
             kind = AutoModelForSequenceClassification._model_mapping[type(config)]
             backend = attention.NAME if kind._supports_sdpa else "eager"
             model, info = AutoModelForSequenceClassification.from_pretrained(
-                location,
+                folder,
                 config=config,
                 dtype=torch.float32,
                 attn_implementation=backend,
                 ignore_mismatched_sizes=True,
                 output_loading_info=True,
-                **pin,
+                trust_remote_code=False,
             )
-            tokenizer = AutoTokenizer.from_pretrained(location, **pin)
-        except (OSError, ValueError, KeyError) as error:
+        except (StabbenchError, MemoryError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:  # transformers raises a dozen kinds, by what is wrong
             raise StabbenchError(
-                f"{location} cannot be loaded as a sequence classifier: {error}",
+                f"{location} cannot be loaded as a sequence classifier: {type(error).__name__}: {error}",
                 "give a folder or hub id that AutoModelForSequenceClassification loads.",
             ) from error
+        if revision.startswith("sha256:") and digest(folder_files(folder)) != revision:
+            raise StabbenchError(
+                f"the files of {location} are not those that the run was planned with.",
+                "plan again: they have changed since.",
+            )
+        check_embeddings(location, model, tokenizer)
         attention.replace_dropout(model)
         remember_signatures(model)
         lacking = {*info["missing_keys"], *(entry[0] for entry in info["mismatched_keys"])}
@@ -112,6 +133,39 @@ class Pretrained:
                     "use the same model for the intermediate task.",
                 )
         return model
+
+
+def settle_padding(place: str, config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Give a model and its tokenizer one pad token where they name none: an end-of-text token serves too.
+
+    Raises:
+        StabbenchError: when there is neither.
+    """
+    if tokenizer.pad_token_id is None:
+        if tokenizer.eos_token is None:
+            raise StabbenchError(f"{place} has no pad token, and no end-of-text token to pad with.", NO_PAD)
+        tokenizer.pad_token = tokenizer.eos_token
+    pad, size = getattr(config, "pad_token_id", None), getattr(config, "vocab_size", None)
+    if not isinstance(pad, int) or not 0 <= pad < (size or pad + 1):
+        config.pad_token_id = tokenizer.pad_token_id
+
+
+def check_embeddings(place: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Refuse a model whose tokenizer has tokens without an embedding.
+
+    Raises:
+        StabbenchError: when there is one; on a GPU it would be a device-side assert, in some later batch.
+    """
+    try:
+        rows = model.get_input_embeddings().num_embeddings
+    except (NotImplementedError, AttributeError):  # not every class says where they are
+        return
+    tokens = max(tokenizer.get_vocab().values()) + 1
+    if tokens > rows:
+        raise StabbenchError(
+            f"the tokenizer of {place} has {tokens} tokens, its model embeddings for {rows}.",
+            "call model.resize_token_embeddings(len(tokenizer)) and save both, or take the tokens out.",
+        )
 
 
 def remember_signatures(model: PreTrainedModel) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from itertools import islice
 
 import pytest
 
 from stabbench.cli import main
+from stabbench.tasks import local_task
 from stabbench.training.validation import Validator, report
 
 HEAD = """
@@ -77,3 +80,55 @@ def test_what_is_shipped_is_sound(text):
 def test_an_unknown_strategy_is_named(capsys):
     assert main(["validate", "devlim"]) == 1
     assert "devlin" in capsys.readouterr().out
+
+
+def test_what_is_nothing_is_looked_for_among_all_kinds(capsys):
+    assert main(["validate", "mini-rtee"]) == 1
+    assert "'mini-rte'" in capsys.readouterr().out
+    assert main(["validate", "nowhere.py:Mine"]) == 1
+    assert "nowhere.py does not exist" in capsys.readouterr().out
+
+
+def test_a_task_is_checked_alone(toy, tmp_path, capsys):
+    assert main(["validate", "mini-rte"]) == 0
+    assert "training/dev): 'entailment' " in capsys.readouterr().out
+    head = "from stabbench.tasks import local_task\n"
+    file = tmp_path / "test_mine.py"
+    file.write_text(
+        f"{head}MINE = local_task('mine', train={str(toy.train)!r}, dev='dev.csv', text='text')\n"
+    )
+    (tmp_path / "dev.csv").write_text("text,label\na0 b0,yes\nh1,no\nc1,\n")
+    assert main(["validate", f"{file}:MINE"]) == 1
+    printed = capsys.readouterr().out
+    assert printed.startswith("ok      it is a task")
+    assert "FAILED" in printed
+    assert "dev.csv:4: the label is missing" in printed
+    (tmp_path / "dev.csv").write_text("text,label\na0 b0,yes\nh1,no\n" + toy.train.read_text().split("\n")[1])
+    assert main(["validate", f"{file}:MINE"]) == 0
+    assert "note: 1 of the 3 dev rows have the texts of a training row." in capsys.readouterr().out
+
+
+def test_a_task_in_a_data_folder(tmp_path, capsys):
+    (tmp_path / "RTE").mkdir()
+    assert main(["validate", "rte", "--data-dir", str(tmp_path)]) == 1
+    assert "train.tsv does not exist" in capsys.readouterr().out
+
+
+def test_a_model_is_checked_alone(toy, tmp_path, capsys):
+    assert main(["validate", str(toy.model)]) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("ok  ") == 3
+    assert "of their spread, 0.001 allowed)" in printed
+    config = json.loads((toy.model / "config.json").read_text())
+    folder = shutil.copytree(toy.model, tmp_path / "custom")
+    (folder / "config.json").write_text(json.dumps({**config, "auto_map": {"AutoModel": "m.M"}}))
+    assert main(["validate", str(folder)]) == 1
+    assert "auto_map" in capsys.readouterr().out
+
+
+def test_a_name_of_two_kinds_says_so(toy, monkeypatch, capsys):
+    local_task("mini-bert", train=toy.train, dev=toy.dev, text="text")
+    assert main(["validate", "mini-bert"]) == 1
+    assert "'mini-bert' is a task and a model: say which (--kind task)" in capsys.readouterr().out
+    assert main(["validate", "mini-bert", "--kind", "task"]) == 0
+    assert "its rows are sound" in capsys.readouterr().out

@@ -23,10 +23,11 @@ CPU = torch.device("cpu")
 @pytest.fixture
 def three(toy) -> str:
     """Register a task of three classes over the toy's words and return its name."""
-    path = toy.folder / "three.csv"
-    rows = [f"{'abc'[i % 3]}{i % 6} {'abc'[i % 3]}{(i + 1) % 6} h0,{'xyz'[i % 3]}" for i in range(36)]
-    path.write_text("\n".join(["text,label", *rows]) + "\n")
-    return local_task("three", train=path, dev=path, text="text").name
+    paths = [toy.folder / "three.csv", toy.folder / "three-dev.csv"]
+    for path, last in zip(paths, ("h0", "h1"), strict=True):
+        rows = [f"{'abc'[i % 3]}{i % 6} {'abc'[i % 3]}{(i + 1) % 6} {last},{'xyz'[i % 3]}" for i in range(36)]
+        path.write_text("\n".join(["text,label", *rows]) + "\n")
+    return local_task("three", train=paths[0], dev=paths[1], text="text").name
 
 
 def request(toy, three: str, seed: int = 3, text: str = "intermediate", **options: object) -> Any:

@@ -71,7 +71,7 @@ def local(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     rows = [
         "0\tIt rains.\tNA\tentailment",
         '1\tHe said "no.\tnull\tnot_entailment',
-        "2\t\u2028\té\tentailment",
+        "2\t\u2028x\té\tentailment",
     ]
     (tmp_path / "local" / "RTE").mkdir(parents=True)
     for name, part in (("train.tsv", rows), ("dev.tsv", rows[1:])):

@@ -206,7 +206,9 @@ def test_bf16_is_part_of_the_recipe_and_runs(toy) -> None:
 
 def test_changed_data_is_noticed(toy, tmp_path: Path) -> None:
     request = toy.request()
-    source = request.task.source.model_copy(update={"dev": str(toy.train)})
+    other = tmp_path / "other.csv"
+    other.write_text(toy.dev.read_text().replace("a1", "b1"))
+    source = request.task.source.model_copy(update={"dev": str(other)})
     moved = request.model_copy(update={"task": request.task.model_copy(update={"source": source})})
     with pytest.raises(StabbenchError, match="not what the run was planned with"):
         run(moved)
