@@ -67,12 +67,15 @@ class Strategy:
         paper: authors, year and title of where it comes from.
         prepares: what ``prepare`` does, so that combinations in a senseless order are refused:
             ``values`` changes weights, ``memory`` remembers them, ``frozen`` freezes them.
+        lengthens: whether it is to train longer than its base; a run that would not is refused at planning.
         base: name of the strategy whose recipe this one changes; ``None`` is the model's default.
     """
 
     summary: ClassVar[str] = ""
     paper: ClassVar[str] = ""
     prepares: ClassVar[Literal["values", "memory", "frozen"] | None] = None
+
+    lengthens: ClassVar[bool] = False
 
     base: str | None = None
 
@@ -83,6 +86,13 @@ class Strategy:
     def unsupported(self, config: dict[str, Any]) -> str | None:
         """Return one line that says why a model (its ``config.json``) cannot be used, or ``None``."""
         return None
+
+    def amended(self, config: dict[str, Any]) -> tuple[str, ...]:
+        """Return what of the method was mended since the trainer version and changes runs on this model.
+
+        It enters the key of exactly these runs; others, whose numbers are what they were, keep theirs.
+        """
+        return ()
 
     def initial_weights(self) -> Intermediate | None:
         """Return the intermediate training that the run starts from, if any."""
