@@ -22,6 +22,7 @@ from stabbench.spec import STREAMS, FineTuning, ModelSpec, RunSpec, Seeds, Strat
 from stabbench.strategies import Strategy
 from stabbench.strategies.catalog import (
     base_recipe,
+    check_strategy,
     label_of,
     parameters_of,
     parse_strategy,
@@ -101,9 +102,10 @@ def _request(
 ) -> Request:
     task = tasks.get(task_name)
     metric = metrics.for_classifiers(task.metric)
-    data = _load(task, options.data_dir, suite.train_size, suite.stratified, suite.sample_seed)
+    data = data_of(suite, task, options)
     model = models.resolve(model_name)
     strategy, reference = parse_strategy(strategy_text)
+    check_strategy(strategy)
     reason = strategy.unsupported(model.config)
     if reason is not None:
         raise StabbenchError(
@@ -183,6 +185,15 @@ def _intermediate(
         data_dir=options.data_dir, max_steps=options.max_steps, overrides={**shared, "epochs": epochs}
     )
     return _request(whole, task, model, strategy, plain).model_copy(update={"save_model": True})
+
+
+def data_of(suite: Suite, task: Task, options: PlanOptions) -> tasks.TaskData:
+    """Return the rows that a suite trains and judges on, loaded once.
+
+    Raises:
+        DataError: when rows are missing or malformed.
+    """
+    return _load(task, options.data_dir, suite.train_size, suite.stratified, suite.sample_seed)
 
 
 @lru_cache(maxsize=8)

@@ -21,12 +21,13 @@ from stabbench.registry import import_file, suggest
 from stabbench.stored import digest
 from stabbench.strategies.base import REGISTRY, Strategy
 from stabbench.strategies.combine import Combined, combine, hooks_of
-from stabbench.strategies.hooks import check_hooks
+from stabbench.strategies.hooks import check_names, check_signatures
 from stabbench.strategies.source import class_digest
 
 __all__ = [
     "Reference",
     "base_recipe",
+    "check_strategy",
     "label_of",
     "parameters_of",
     "parse_strategy",
@@ -86,6 +87,16 @@ def parse_strategy(text: str) -> tuple[Strategy, Reference]:
     reference = Reference("+".join(names), "")
     places = [_place(type(member), name) for member, name in zip(_members(strategy), names, strict=True)]
     return strategy, dataclasses.replace(reference, text=_write(places, strategy))
+
+
+def check_strategy(strategy: Strategy) -> None:
+    """Refuse a strategy whose hooks cannot be called as they are called.
+
+    Raises:
+        StabbenchError: for the first such hook.
+    """
+    for member in _members(strategy):
+        check_signatures(type(member))
 
 
 def parameters_of(strategy: Strategy) -> dict[str, Scalar]:
@@ -201,7 +212,7 @@ def _find(name: str) -> tuple[type[Strategy], str]:
             f"{forgotten[0]!r} of {cls.__name__} looks like a parameter, but the class is no dataclass.",
             "put @dataclass above the class.",
         )
-    check_hooks(cls)
+    check_names(cls)
     return cls, cls.__name__ if ".py" in name else name
 
 

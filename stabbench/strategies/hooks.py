@@ -20,20 +20,17 @@ NEAR = 0.75
 """A name that is this much like one of ours is taken for a slip of the pen (``difflib``'s ratio)."""
 
 
-def check_hooks(cls: type[Strategy]) -> None:
-    """Refuse a strategy with public names that would be ignored, and hooks that cannot be called.
+def check_names(cls: type[Strategy]) -> None:
+    """Refuse a strategy with public names that would be ignored.
 
     A helper has a name that begins with an underscore; a parameter is an annotated field of a dataclass.
 
     Raises:
         UnknownNameError: for a public method that is no hook, or a value that looks like a misspelt name.
-        StabbenchError: for a hook with other arguments than it is called with, or a default that has no
-            annotation and so changes nothing.
+        StabbenchError: for a default that has no annotation and so changes nothing.
     """
     for name, thing in _public(cls):
-        if name in HOOKS:
-            _check_signature(cls, name)
-        elif not hasattr(Strategy, name):
+        if not hasattr(Strategy, name):
             _check_unknown(cls, name, thing)
     fields = {field.name: field.default for field in dataclasses.fields(cls)}
     for name, default in fields.items():
@@ -43,6 +40,17 @@ def check_hooks(cls: type[Strategy]) -> None:
                 f"{name} = {value!r} of {cls.__name__} has no annotation, so it stays {default!r}.",
                 f"write {name}: {_type_of(cls, name)} = {value!r}.",
             )
+
+
+def check_signatures(cls: type[Strategy]) -> None:
+    """Refuse a strategy with hooks that cannot be called as they are called.
+
+    Raises:
+        StabbenchError: for a hook with other arguments, or one that is no plain method.
+    """
+    for name, _ in _public(cls):
+        if name in HOOKS:
+            _check_signature(cls, name)
 
 
 def _public(cls: type[Strategy]) -> Iterator[tuple[str, Any]]:
@@ -106,9 +114,8 @@ def _check_signature(cls: type[Strategy], hook: str) -> None:
         signature.bind(*wanted[1:] if bound else wanted)
     except TypeError as error:
         raise StabbenchError(
-            f"the hook {hook} of {cls.__name__} takes {signature}, but it is called as {_call(hook, wanted)}: "
-            f"{error}.",
-            "give it these arguments.",
+            f"the hook {hook} of {cls.__name__} takes {signature}: {error}.",
+            f"it is called as {_call(hook, wanted)}: give it these arguments.",
         ) from error
 
 

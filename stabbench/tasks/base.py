@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -102,6 +103,10 @@ class Task(Frozen):
     source: Source
 
 
+LABELS_SHOWN = 12
+"""How many labels a summary names."""
+
+
 @dataclass(frozen=True)
 class Split:
     """Rows of a task: ``texts`` holds one tuple of one or two texts a row, ``labels`` the label ids."""
@@ -112,11 +117,33 @@ class Split:
 
 @dataclass(frozen=True)
 class TaskData:
-    """The rows of a task, as a run sees them."""
+    """The rows of a task, as a run sees them.
+
+    Attributes:
+        train: rows to train on.
+        dev: rows to evaluate on.
+        label_names: names of the labels in the order of their ids.
+        notes: what is no mistake, but good to know, a sentence each.
+    """
 
     train: Split
     dev: Split
     label_names: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    def summary(self) -> str:
+        """Return one line: how many rows, and each label with its training and its dev rows."""
+        train, dev = Counter(self.train.labels), Counter(self.dev.labels)
+        shown = [
+            f"{name!r} {train[number]:,}/{dev[number]:,}"
+            for number, name in enumerate(self.label_names[:LABELS_SHOWN])
+        ]
+        if len(self.label_names) > LABELS_SHOWN:
+            shown.append(f"and {len(self.label_names) - LABELS_SHOWN} more")
+        return (
+            f"{len(self.train.labels):,} training and {len(self.dev.labels):,} dev rows, "
+            f"{len(self.label_names)} labels (training/dev): {', '.join(shown)}"
+        )
 
     @cached_property
     def fingerprint(self) -> str:
