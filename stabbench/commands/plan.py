@@ -102,7 +102,7 @@ def _tell_time(lacking: list[tuple[Group, list[Request]]], limit: float, workers
     if len(timing.known) < len(lacking):
         why = "before you stopped it" if timing.interrupted else f"within {limit:g} s"
         _say(
-            f"{len(timing.known)} of {len(lacking)} groups were timed {why}; a step of the others counts as theirs."
+            f"{len(timing.known)} of {len(lacking)} groups were timed {why}; the rest is taken to be as fast."
         )
     _say(f"In all about {duration(total)} with -n {workers} on this machine.")
     if total > DAY:

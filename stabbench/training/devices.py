@@ -51,19 +51,20 @@ def lease_device(devices: tuple[str, ...]) -> tuple[torch.device, Lease | None]:
 
 def _check(name: str) -> None:
     action = f"use --stab-devices {','.join(available())}."
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise StabbenchError(f"{name!r} is not a device.", action) from error
     counts = {
         "cpu": 1,
         "cuda": torch.cuda.device_count(),
         "mps": int(torch.backends.mps.is_available()),
         "xpu": torch.xpu.device_count(),
     }
-    if device.type not in counts:
+    kind = name.partition(":")[0]
+    if kind not in counts:
         raise StabbenchError(f"{name!r} is no device to train on: {', '.join(counts)} are.", action)
-    if (device.index or 0) >= counts[device.type]:
+    try:
+        index = torch.device(name).index or 0
+    except RuntimeError as error:
+        raise StabbenchError(f"{name!r} is not a device.", action) from error
+    if index >= counts[kind]:
         raise StabbenchError(f"the device {name} is not there.", action)
 
 
