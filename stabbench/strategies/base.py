@@ -99,7 +99,10 @@ class Strategy:
         return None
 
     def prepare(self, model: torch.nn.Module, generator: torch.Generator) -> None:
-        """Change the model in place before training; ``generator`` is the ``strategy`` stream."""
+        """Change the model in place before training; ``generator`` is the ``strategy`` stream.
+
+        What has ``requires_grad_(False)`` afterwards is frozen: no gradient, no weight decay.
+        """
 
     def parameter_groups(self, model: torch.nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
         """Return optimizer groups that hold every trainable parameter exactly once.
@@ -125,7 +128,11 @@ class Strategy:
         return None
 
     def before_step(self, model: torch.nn.Module, step: Step) -> None:
-        """Change gradients in place after clipping, just before the optimizer's step."""
+        """Change gradients in place after clipping, just before the optimizer's step.
+
+        A parameter whose ``grad`` is set to ``None`` is left alone in this update; one whose gradient is zero
+        is not: weight decay and momentum move it.
+        """
 
     def after_step(self, model: torch.nn.Module, step: Step) -> None:
         """Change weights in place after the optimizer's step."""
