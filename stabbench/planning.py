@@ -262,7 +262,7 @@ def _check_effect(label: str, recipe: Recipe, overrides: Mapping[str, Any]) -> N
     for name, is_useless, why, instead in useless:
         if name in overrides and is_useless:
             raise StabbenchError(
-                f"--stab-set {name}={_shown(overrides[name])} would change nothing in {label}: {why}.",
+                f"{name}={_shown(overrides[name])} would change nothing in {label}: {why}.",
                 action.format(instead),
             )
 
