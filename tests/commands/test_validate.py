@@ -62,7 +62,7 @@ FAULTS = {
 }
 
 SLOW = pytest.mark.slow
-LONG = ("not the same twice", "does not train")
+LONG = ("not the same twice", "does not train", "a hook beside a recipe does nothing", "nothing at all")
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,10 @@ def test_zeroed_gradients_do_not_freeze(tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("llrd:decay=1", "parameter_groups does nothing"), ("small-lr:factor=1,epochs=3", "that of devlin")],
+    [
+        pytest.param("llrd:decay=1", "parameter_groups does nothing", marks=SLOW),
+        ("small-lr:factor=1,epochs=3", "that of devlin"),
+    ],
 )
 def test_a_strategy_turned_off_is_named(text, words):
     found = {check.question: check.problem for check in islice(Validator(text).checks(), 6)}
