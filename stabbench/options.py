@@ -11,7 +11,7 @@ from stabbench.planning import PlanOptions, override, parse_overrides
 from stabbench.recipe import Recipe
 from stabbench.registry import suggest
 from stabbench.spec import STREAMS
-from stabbench.strategies.catalog import parse_strategy
+from stabbench.strategies.catalog import check_strategy, parse_strategy
 from stabbench.suite import parse_seeds
 
 
@@ -71,7 +71,7 @@ def chosen_strategies(options: Namespace) -> tuple[str, ...]:
     """
     strategies = tuple(dict.fromkeys(options.strategy)) or ("ours",)
     for text in strategies:
-        parse_strategy(text)
+        check_strategy(parse_strategy(text)[0])
     return strategies
 
 

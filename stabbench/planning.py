@@ -15,12 +15,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from stabbench import metrics, models, tasks
-from stabbench.errors import StabbenchError, UnknownNameError
-from stabbench.recipe import Recipe
-from stabbench.registry import suggest
+from stabbench.errors import StabbenchError
+from stabbench.recipe import Recipe, explained
 from stabbench.requests import Group, Request, RunId
 from stabbench.spec import STREAMS, FineTuning, ModelSpec, RunSpec, Seeds, StrategySpec, TaskSpec
+from stabbench.strategies import Strategy
 from stabbench.strategies.catalog import (
+    base_recipe,
+    check_strategy,
     label_of,
     parameters_of,
     parse_strategy,
@@ -100,17 +102,22 @@ def _request(
 ) -> Request:
     task = tasks.get(task_name)
     metric = metrics.for_classifiers(task.metric)
-    data = _data(suite, task, options)
+    data = data_of(suite, task, options)
     model = models.resolve(model_name)
     strategy, reference = parse_strategy(strategy_text)
+    check_strategy(strategy)
     reason = strategy.unsupported(model.config)
     if reason is not None:
         raise StabbenchError(
             f"{strategy_text} cannot be used with {model_name}: {reason}", "choose another model or strategy."
         )
     recipe = override(resolve_recipe(strategy, model.recipe), options.overrides)
+    label = label_of(strategy, reference, options.overrides)
     models.check_recipe(model, recipe)
+    _check_effect(label, recipe, options.overrides)
     n_train = len(data.train.labels)
+    base = override(base_recipe(strategy, model.recipe), options.overrides)
+    _check_length(strategy, label, recipe, base, n_train)
     if options.max_steps is not None and recipe.total_updates(n_train) > options.max_steps:
         recipe = recipe.change(steps=options.max_steps)
     start = None
@@ -136,12 +143,13 @@ def _request(
         model=ModelSpec(name=model.name, revision=model.revision),
         strategy=StrategySpec(
             name=reference.name,
-            label=label_of(strategy, reference, options.overrides),
+            label=label,
             parameters=parameters_of(strategy),
             source=source_digest(strategy),
         ),
         recipe=recipe,
         start=start.spec if start else None,
+        amended=(*_amended(recipe), *strategy.amended(model.config)),
     )
     return Request(
         spec=RunSpec(work=work, seeds=Seeds.all(0)),
@@ -154,26 +162,37 @@ def _request(
     )
 
 
+def _amended(recipe: Recipe) -> tuple[str, ...]:
+    """Return what of the trainer was mended since ``TRAINER_VERSION`` and changes a run of this recipe."""
+    return ("tf32 holds for the whole step",) if recipe.precision == "tf32" else ()
+
+
+OWN_LENGTH = ("epochs", "steps", "evaluations_per_epoch")
+"""Recipe values that the intermediate run does not share: its epochs are a parameter of the strategy, and how
+often it is evaluated changes no weight."""
+
+
 def _intermediate(
     suite: Suite, model: str, task: str, epochs: int, strategy: str, options: PlanOptions
 ) -> Request:
-    """Return the one intermediate run that all seeds start from: seed 0, weights kept."""
+    """Return the one intermediate run that all seeds start from: seed 0, weights kept.
+
+    What the session sets for every strategy holds for it as well, but for its length.
+    """
     whole = Suite(task=task, models=suite.models)
-    plain = PlanOptions(data_dir=options.data_dir, max_steps=options.max_steps, overrides={"epochs": epochs})
+    shared = {name: value for name, value in options.overrides.items() if name not in OWN_LENGTH}
+    plain = PlanOptions(
+        data_dir=options.data_dir, max_steps=options.max_steps, overrides={**shared, "epochs": epochs}
+    )
     return _request(whole, task, model, strategy, plain).model_copy(update={"save_model": True})
 
 
-def task_lines(suite: Suite, task: str, options: PlanOptions) -> list[str]:
-    """Return what a reader should know of the rows of a suite's task, one line each.
+def data_of(suite: Suite, task: Task, options: PlanOptions) -> tasks.TaskData:
+    """Return the rows that a suite trains and judges on, loaded once.
 
     Raises:
-        StabbenchError: when they are missing or malformed.
+        DataError: when rows are missing or malformed.
     """
-    data = _data(suite, tasks.get(task), options)
-    return [f"{task}: {data.summary()}", *(f"  note: {note}" for note in data.notes)]
-
-
-def _data(suite: Suite, task: Task, options: PlanOptions) -> tasks.TaskData:
     return _load(task, options.data_dir, suite.train_size, suite.stratified, suite.sample_seed)
 
 
@@ -190,19 +209,78 @@ def override(recipe: Recipe, overrides: Mapping[str, Any]) -> Recipe:
     Raises:
         UnknownNameError, StabbenchError: for an unknown name or a value out of range.
     """
-    if not overrides:
-        return recipe
-    unknown = [name for name in overrides if name not in Recipe.model_fields]
-    if unknown:
-        raise UnknownNameError(f"a recipe has no {unknown[0]!r}.", suggest(unknown[0], Recipe.model_fields))
     try:
-        return recipe.change(**overrides)
+        return recipe.change(**overrides) if overrides else recipe
     except ValidationError as error:
-        first = error.errors()[0]
+        raise explained(error) from error
+
+
+def replaced(strategy_text: str, model_recipe: Recipe, overrides: Mapping[str, Any]) -> list[str]:
+    """Return a line for each value that a strategy sets itself and the session sets otherwise.
+
+    The session's holds; the label says so, but a reader who knows the method may expect the method's.
+    """
+    if not overrides:
+        return []
+    strategy, _ = parse_strategy(strategy_text)
+    own = resolve_recipe(strategy, override(model_recipe, overrides))
+    asked = override(model_recipe, overrides)
+    return [
+        f"{strategy_text} would train with {name}={_shown(getattr(own, name))}, "
+        f"--stab-set {name}={_shown(getattr(asked, name))} takes its place."
+        for name in sorted(overrides)
+        if getattr(own, name) != getattr(asked, name)
+    ]
+
+
+def _shown(value: object) -> str:
+    return str(value).lower() if value is None or isinstance(value, bool) else f"{value}"
+
+
+def _check_effect(label: str, recipe: Recipe, overrides: Mapping[str, Any]) -> None:
+    """Refuse an override that would change nothing but the key of the runs.
+
+    Raises:
+        StabbenchError: when another value of the recipe decides.
+    """
+    action = "leave it away for this strategy, or set {0}."
+    useless = (
+        (
+            "epochs",
+            recipe.steps is not None,
+            f"it trains {recipe.steps} updates, whatever the epochs are",
+            "steps",
+        ),
+        (
+            "epsilon_placement",
+            not recipe.bias_correction,
+            "without bias correction both placements are the same",
+            "bias_correction too",
+        ),
+        ("clipping", recipe.clip_norm is None, "it does not clip gradients", "clip_norm too"),
+    )
+    for name, is_useless, why, instead in useless:
+        if name in overrides and is_useless:
+            raise StabbenchError(
+                f"{name}={_shown(overrides[name])} would change nothing in {label}: {why}.",
+                action.format(instead),
+            )
+
+
+def _check_length(strategy: Strategy, label: str, recipe: Recipe, base: Recipe, n_train: int) -> None:
+    """Refuse a strategy that is to train longer than its base and would train less.
+
+    Raises:
+        StabbenchError: with the figures of both.
+    """
+    own, others = recipe.total_updates(n_train), base.total_updates(n_train)
+    if strategy.lengthens and own < others:
         raise StabbenchError(
-            f"{first['loc'][0]}={first['input']!r} is not possible in a recipe: {first['msg']}.",
-            "change the value.",
-        ) from error
+            f"{label} would train {own:,} updates, fewer than the {others:,} of the recipe that it is to "
+            f"lengthen ({base.epochs} epochs of {n_train:,} rows in batches of {base.batch_size}).",
+            f"ask for more: steps={3 * others} is three times as many, "
+            f"--strategy {label.partition('@')[0].partition(':')[0]}:steps={3 * others}.",
+        )
 
 
 def parse_overrides(texts: Sequence[str]) -> dict[str, Any]:

@@ -114,6 +114,8 @@ class FineTuning(Stored):
     Attributes:
         trainer: version of the trainer, see ``TRAINER_VERSION``.
         start: the run whose encoder this one starts from (intermediate training), else ``None``.
+        amended: what was mended since that version and changes this very run; empty for all others, whose
+            keys stay.
     """
 
     always: ClassVar[frozenset[str]] = frozenset({"trainer", "start"})
@@ -125,6 +127,7 @@ class FineTuning(Stored):
     strategy: StrategySpec
     recipe: Recipe
     start: RunSpec | None = None
+    amended: tuple[str, ...] = ()
 
     @property
     def names(self) -> Names:

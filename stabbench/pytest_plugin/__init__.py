@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from stabbench.errors import StabbenchError
+from stabbench.executors.devices import check_devices
+from stabbench.planning import replaced
 from stabbench.pytest_plugin import hookspec, options
 from stabbench.pytest_plugin.collection import SuiteCollector, parametrize
 from stabbench.pytest_plugin.failclosed import FailClosed
@@ -17,6 +19,7 @@ from stabbench.pytest_plugin.progress import Progress
 from stabbench.pytest_plugin.refs import RUN_MARK, SETTINGS, GroupRef
 from stabbench.pytest_plugin.session import SESSION, PullSession, session_of
 from stabbench.pytest_plugin.summary import Summary, gate_properties
+from stabbench.recipe import Recipe
 from stabbench.suite import Suite
 
 if TYPE_CHECKING:
@@ -42,6 +45,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "stab_gate: a gate of a suite (set by stabbench)")
     try:
         settings = options.Settings.of(config)
+        if not settings.replay and not hasattr(config, "workerinput"):
+            check_devices(settings.executor_options.devices)
     except StabbenchError as error:
         raise pytest.UsageError(str(error)) from error
     config.stash[SETTINGS] = settings
@@ -52,6 +57,16 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(FailClosed(config), "stabbench-failclosed")
     config.pluginmanager.register(Progress(config, settings), "stabbench-progress")
     config.pluginmanager.register(Summary(config, settings), "stabbench-summary")
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Say which values of a strategy the session replaces."""
+    settings = config.stash[SETTINGS]
+    return [
+        f"stabbench: {line}"
+        for strategy in settings.strategies
+        for line in replaced(strategy, Recipe(), settings.plan.overrides)
+    ]
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -67,12 +67,15 @@ class Strategy:
         paper: authors, year and title of where it comes from.
         prepares: what ``prepare`` does, so that combinations in a senseless order are refused:
             ``values`` changes weights, ``memory`` remembers them, ``frozen`` freezes them.
+        lengthens: whether it is to train longer than its base; a run that would not is refused at planning.
         base: name of the strategy whose recipe this one changes; ``None`` is the model's default.
     """
 
     summary: ClassVar[str] = ""
     paper: ClassVar[str] = ""
     prepares: ClassVar[Literal["values", "memory", "frozen"] | None] = None
+
+    lengthens: ClassVar[bool] = False
 
     base: str | None = None
 
@@ -84,12 +87,22 @@ class Strategy:
         """Return one line that says why a model (its ``config.json``) cannot be used, or ``None``."""
         return None
 
+    def amended(self, config: dict[str, Any]) -> tuple[str, ...]:
+        """Return what of the method was mended since the trainer version and changes runs on this model.
+
+        It enters the key of exactly these runs; others, whose numbers are what they were, keep theirs.
+        """
+        return ()
+
     def initial_weights(self) -> Intermediate | None:
         """Return the intermediate training that the run starts from, if any."""
         return None
 
     def prepare(self, model: torch.nn.Module, generator: torch.Generator) -> None:
-        """Change the model in place before training; ``generator`` is the ``strategy`` stream."""
+        """Change the model in place before training; ``generator`` is the ``strategy`` stream.
+
+        What has ``requires_grad_(False)`` afterwards is frozen: no gradient, no weight decay.
+        """
 
     def parameter_groups(self, model: torch.nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
         """Return optimizer groups that hold every trainable parameter exactly once.
@@ -115,7 +128,11 @@ class Strategy:
         return None
 
     def before_step(self, model: torch.nn.Module, step: Step) -> None:
-        """Change gradients in place after clipping, just before the optimizer's step."""
+        """Change gradients in place after clipping, just before the optimizer's step.
+
+        A parameter whose ``grad`` is set to ``None`` is left alone in this update; one whose gradient is zero
+        is not: weight decay and momentum move it.
+        """
 
     def after_step(self, model: torch.nn.Module, step: Step) -> None:
         """Change weights in place after the optimizer's step."""

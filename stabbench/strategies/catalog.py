@@ -7,22 +7,27 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import ValidationError
+
 from stabbench.errors import StabbenchError, UnknownNameError
 from stabbench.models import families
-from stabbench.recipe import Recipe
+from stabbench.recipe import OTHER_NAMES, Recipe, explained
 from stabbench.registry import import_file, suggest
 from stabbench.stored import digest
 from stabbench.strategies.base import REGISTRY, Strategy
 from stabbench.strategies.combine import Combined, combine, hooks_of
+from stabbench.strategies.hooks import check_names, check_signatures
 from stabbench.strategies.source import class_digest
 
 __all__ = [
     "Reference",
+    "base_recipe",
+    "check_strategy",
     "label_of",
     "parameters_of",
     "parse_strategy",
@@ -84,6 +89,16 @@ def parse_strategy(text: str) -> tuple[Strategy, Reference]:
     return strategy, dataclasses.replace(reference, text=_write(places, strategy))
 
 
+def check_strategy(strategy: Strategy) -> None:
+    """Refuse a strategy whose hooks cannot be called as they are called.
+
+    Raises:
+        StabbenchError: for the first such hook.
+    """
+    for member in _members(strategy):
+        check_signatures(type(member))
+
+
 def parameters_of(strategy: Strategy) -> dict[str, Scalar]:
     """Return all parameters by name; in a combination a parameter ``k`` of ``NAME`` is ``NAME.k``."""
     if isinstance(strategy, Combined):
@@ -118,6 +133,15 @@ def resolve_recipe(strategy: Strategy, model_recipe: Recipe) -> Recipe:
     return _resolve(strategy, model_recipe, ())
 
 
+def base_recipe(strategy: Strategy, model_recipe: Recipe) -> Recipe:
+    """Return the recipe that a strategy changes: that of its base, or the model's own.
+
+    Raises:
+        StabbenchError: as for ``resolve_recipe``.
+    """
+    return _base_recipe(strategy, model_recipe, ())
+
+
 def source_digest(strategy: Strategy) -> str:
     """Return the SHA-256 of the normalised source of a strategy, see ``source.class_digest``.
 
@@ -136,6 +160,23 @@ def support_of(strategy: Strategy) -> dict[str, str | None]:
 
 
 def _resolve(strategy: Strategy, model_recipe: Recipe, above: tuple[str, ...]) -> Recipe:
+    recipe = _base_recipe(strategy, model_recipe, above)
+    hook = f"the recipe hook of {type(strategy).__name__}"
+    try:
+        recipe = strategy.recipe(recipe)
+    except ValidationError as error:
+        problem = explained(error)
+        raise StabbenchError(f"{hook}: {problem.cause}", problem.action) from error
+    except StabbenchError:
+        raise
+    except Exception as error:
+        raise StabbenchError(f"{hook} raised {type(error).__name__}: {error}", "mend the hook.") from error
+    if not isinstance(recipe, Recipe):
+        raise StabbenchError(f"{hook} returned {recipe!r}.", "let it return a Recipe.")
+    return recipe
+
+
+def _base_recipe(strategy: Strategy, model_recipe: Recipe, above: tuple[str, ...]) -> Recipe:
     recipe = model_recipe
     if strategy.base is not None:
         base, reference = parse_strategy(strategy.base)
@@ -144,26 +185,13 @@ def _resolve(strategy: Strategy, model_recipe: Recipe, above: tuple[str, ...]) -
                 f"the bases of strategies form a cycle: {' -> '.join((*above, reference.text))}.",
                 "give one of them another base.",
             )
-        more = [hook for hook in hooks_of(base) if hook not in ("recipe", "unsupported")]
+        more = [hook for hook in hooks_of(base) if hook not in ("recipe", "unsupported", "amended")]
         if more:
             raise StabbenchError(
                 f"{strategy.base} cannot be a base: only its recipe would be used, it also has {more[0]}.",
                 f"write the combination {strategy.base}+NAME instead of NAME:base={strategy.base}.",
             )
         recipe = _resolve(base, model_recipe, (*above, reference.text))
-    try:
-        recipe = strategy.recipe(recipe)
-    except StabbenchError:
-        raise
-    except Exception as error:
-        raise StabbenchError(
-            f"the recipe hook of {type(strategy).__name__} raised {type(error).__name__}: {error}",
-            "mend the hook.",
-        ) from error
-    if not isinstance(recipe, Recipe):
-        raise StabbenchError(
-            f"the recipe hook of {type(strategy).__name__} returned {recipe!r}.", "let it return a Recipe."
-        )
     return recipe
 
 
@@ -184,6 +212,7 @@ def _find(name: str) -> tuple[type[Strategy], str]:
             f"{forgotten[0]!r} of {cls.__name__} looks like a parameter, but the class is no dataclass.",
             "put @dataclass above the class.",
         )
+    check_names(cls)
     return cls, cls.__name__ if ".py" in name else name
 
 
@@ -230,12 +259,21 @@ def _read_parameters(cls: type[Strategy], name: str, text: str | None) -> dict[s
         if not equals or not key:
             raise StabbenchError(f"{assignment!r} is not a parameter of {name}.", _HOW)
         if key not in fields:
-            raise UnknownNameError(f"{name} has no parameter {key!r}.", suggest(key, fields))
+            raise UnknownNameError(f"{name} has no parameter {key!r}.", _advice(key, fields))
         field = fields[key]
         if field.name in given:
             raise StabbenchError(f"{name} is given {key!r} twice.", "give it once.")
         given[field.name] = _convert(value, kinds[field.name], f"{name}: {key}", field.default)
     return given
+
+
+def _advice(key: str, fields: Collection[str]) -> str:
+    """Return what to write in place of an unknown parameter, which may be meant for the recipe."""
+    ours = OTHER_NAMES.get(key.lower())
+    if key in Recipe.model_fields or ours is not None:
+        hint = f"a recipe value is set with --stab-set, not with the strategy{': ' + ours if ours else '.'}"
+        return f"{hint} {suggest(key, fields)}"
+    return suggest(key, fields)
 
 
 def _convert(text: str, kind: Any, what: str, default: object) -> Scalar:

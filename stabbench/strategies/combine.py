@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Any
 from stabbench.errors import StabbenchError
 from stabbench.recipe import Recipe
 from stabbench.strategies.base import Batch, Intermediate, Step, Strategy
+from stabbench.strategies.hooks import HOOKS
 
 if TYPE_CHECKING:
     import torch
 
 _ONCE = ("initial_weights", "parameter_groups", "loss", "evaluated")
 """Hooks that return one thing: two strategies that both have one contradict each other."""
-
-
-HOOKS = tuple(name for name, thing in vars(Strategy).items() if callable(thing) and name[0] != "_")
 
 
 def hooks_of(strategy: Strategy) -> list[str]:
@@ -124,6 +122,15 @@ class Combined(Strategy):
         """Return the first member's reason."""
         reasons = (member.unsupported(config) for member in self.members)
         return next((reason for reason in reasons if reason is not None), None)
+
+    def amended(self, config: dict[str, Any]) -> tuple[str, ...]:
+        """Return what was mended in any member."""
+        return tuple(text for member in self.members for text in member.amended(config))
+
+    @property
+    def lengthens(self) -> bool:  # type: ignore[override]  # what is the class's own is the members' here
+        """Whether one of the members is to train longer than the base."""
+        return any(member.lengthens for member in self.members)
 
     def initial_weights(self) -> Intermediate | None:
         """Return the intermediate training of the one member that has it."""

@@ -7,9 +7,11 @@ first, and share them only when there are more processes than devices.
 
 from __future__ import annotations
 
-import getpass
 import itertools
+import os
+import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -38,7 +40,7 @@ def lease_device(devices: tuple[str, ...]) -> tuple[torch.device, Lease | None]:
         _check(name)
     if all(torch.device(name).type == "cpu" for name in names):
         return torch.device("cpu"), None
-    folder = Path(tempfile.gettempdir()) / f"stabbench-{getpass.getuser()}"
+    folder = Path(tempfile.gettempdir()) / f"stabbench-{os.getuid()}"  # not every user has a name
     for slot in itertools.count():
         for name in names:
             lease = Lease.acquire(folder / f"device-{name.replace(':', '-')}-{slot}.lock")
@@ -49,9 +51,33 @@ def lease_device(devices: tuple[str, ...]) -> tuple[torch.device, Lease | None]:
 
 def _check(name: str) -> None:
     action = f"use --stab-devices {','.join(available())}."
+    counts = {
+        "cpu": 1,
+        "cuda": torch.cuda.device_count(),
+        "mps": int(torch.backends.mps.is_available()),
+        "xpu": torch.xpu.device_count(),
+    }
+    kind = name.partition(":")[0]
+    if kind not in counts:
+        raise StabbenchError(f"{name!r} is no device to train on: {', '.join(counts)} are.", action)
     try:
-        device = torch.device(name)
+        index = torch.device(name).index or 0
     except RuntimeError as error:
         raise StabbenchError(f"{name!r} is not a device.", action) from error
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+    if index >= counts[kind]:
         raise StabbenchError(f"the device {name} is not there.", action)
+
+
+def main(names: Sequence[str]) -> int:
+    """Check devices by name: ``python -m stabbench.training.devices cuda:0``; the error is printed."""
+    try:
+        for name in names:
+            _check(name)
+    except StabbenchError as error:
+        print(error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

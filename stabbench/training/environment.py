@@ -46,12 +46,23 @@ def describe(device: torch.device, attention: str) -> dict[str, str | int | floa
         "device_type": device.type,
         "threads": torch.get_num_threads(),
         "attention": attention,
-        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "deterministic": _deterministic(device),
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "cuda": torch.version.cuda,
         **{name: version(name) for name in ("stabbench", "torch", "transformers", "numpy")},
     }
+
+
+def _deterministic(device: torch.device) -> bool | str:
+    """Return whether a run repeats bit for bit; ``warn only`` where an operator may fall short of it.
+
+    On a CPU all that we run is deterministic. On a GPU some backward passes are not, and are allowed.
+    """
+    enabled = torch.are_deterministic_algorithms_enabled()
+    if enabled and device.type != "cpu" and torch.is_deterministic_algorithms_warn_only_enabled():
+        return "warn only"
+    return enabled
 
 
 def processor() -> str:
@@ -63,12 +74,21 @@ def processor() -> str:
 
 
 @contextlib.contextmanager
-def precision(kind: Precision, device: torch.device) -> Iterator[None]:
-    """Run what stands inside in a precision; outside, the process is as it was."""
+def matrix_products(kind: Precision) -> Iterator[None]:
+    """Compute float32 matrix products inside as a precision says; outside, the process is as it was.
+
+    A kernel looks when it runs, so the backward pass, the optimizer and an evaluation belong inside, too.
+    """
     before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = kind == "tf32"
     try:
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=kind == "bf16"):
-            yield
+        yield
     finally:
         torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
+
+
+@contextlib.contextmanager
+def precision(kind: Precision, device: torch.device) -> Iterator[None]:
+    """Run a forward pass inside in a precision; what autocast chose holds for its backward pass, too."""
+    with matrix_products(kind), torch.autocast(device.type, dtype=torch.bfloat16, enabled=kind == "bf16"):
+        yield

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import datetime
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from transformers import PreTrainedModel
 
 from stabbench import metrics
-from stabbench.errors import RunError, StabbenchError
+from stabbench.errors import StabbenchError
 from stabbench.requests import Request
 from stabbench.runs import Arrays, RunRecord, Score
 from stabbench.strategies import Step, Strategy
@@ -24,7 +22,8 @@ from stabbench.training import environment, streams
 from stabbench.training.batches import evaluation_points
 from stabbench.training.cache import Cache
 from stabbench.training.evaluation import Measured, evaluate
-from stabbench.training.optimizer import Optimizer, check_partition
+from stabbench.training.hooks import hook
+from stabbench.training.optimizer import Optimizer, as_groups, check_partition
 from stabbench.training.traces import Traces
 
 Progress = Callable[[int, int], None]
@@ -60,6 +59,13 @@ def train(
         RunError: when a hook of the strategy raises.
         StabbenchError: when the data, the source or the parameter groups are not as they should be.
     """
+    with environment.matrix_products(request.work.recipe.precision):
+        return _train(request, cache, device, start, progress)
+
+
+def _train(
+    request: Request, cache: Cache, device: torch.device, start: Path | None, progress: Progress
+) -> Trained:
     began = time.monotonic()
     spec, work = request.spec, request.work
     recipe = work.recipe
@@ -72,7 +78,7 @@ def train(
     stream = streams.generator(spec.seeds.strategy, "strategy", device)
     torch.manual_seed(0)  # a hook that uses the global generator is repeatable and moves no stream
     hook(strategy, "prepare", model, stream)
-    groups = hook(strategy, "parameter_groups", model, recipe)
+    groups = as_groups(hook(strategy, "parameter_groups", model, recipe))
     check_partition(groups, model)
     total, warmup = work.total_updates, recipe.warmup_updates(work.task.n_train)
     optimizer = Optimizer(model, groups, recipe, warmup, total)
@@ -92,7 +98,7 @@ def train(
             step = Step(
                 index=torch.full((), update, dtype=torch.int64, device=device),
                 generator=stream,
-                phase=strategy.phase(update, total),
+                phase=hook(strategy, "phase", update, total),
             )
             with environment.precision(recipe.precision, device):
                 loss = hook(strategy, "loss", model, train_tokens.batch(rows), step)
@@ -144,7 +150,7 @@ def train(
         last=last,
         best=last if best is None else _score(best),
         evaluations=tuple(m.evaluation for m in measured),
-        train_loss=None if diverged else float(torch.stack(last_epoch).double().mean()),
+        train_loss=None if diverged else _mean(torch.stack(last_epoch)),
         label_entropy=metrics.entropy(np.bincount(train_tokens.labels.cpu().numpy()).tolist()),
         layers=tuple(traces.layers),
         seconds=time.monotonic() - began,
@@ -152,6 +158,11 @@ def train(
         environment=environment.describe(device, pretrained.attention),
     )
     return Trained(record, arrays, hook(strategy, "evaluated", model))
+
+
+def _mean(losses: torch.Tensor) -> float:
+    """Return the mean in float64, which Apple's GPUs do not have."""
+    return float((losses.cpu() if losses.device.type == "mps" else losses).double().mean())
 
 
 def _score(measured: Measured) -> Score:
@@ -171,31 +182,3 @@ def strategy_of(request: Request) -> Strategy:
             "plan again: the strategy has changed since.",
         )
     return strategy
-
-
-def hook(strategy: Strategy, name: str, *arguments: Any) -> Any:
-    """Call a hook; an exception in it becomes a ``RunError`` that names strategy and hook, or the model."""
-    try:
-        return getattr(strategy, name)(*arguments)
-    except StabbenchError:
-        raise
-    except torch.OutOfMemoryError:
-        raise
-    except Exception as error:
-        if name == "loss" and _is_the_model_s(error):
-            raise RunError(
-                f"the model raised {type(error).__name__}: {error}",
-                "try `stabbench validate MODEL`; the traceback stands in the run's log.",
-            ) from error
-        raise RunError(
-            f"the hook {name} of {type(strategy).__name__} raised {type(error).__name__}: {error}",
-            "mend the strategy; the traceback stands in the run's log.",
-        ) from error
-
-
-def _is_the_model_s(error: Exception) -> bool:
-    """Return whether an error came out of the model's forward, called by our loss and no other code."""
-    frames = traceback.walk_tb(error.__traceback__)
-    rooms = [frame.f_globals.get("__name__", "") for frame, _ in frames]
-    outside = next((n for n, room in enumerate(rooms) if not room.startswith("stabbench.")), 0)
-    return bool(rooms[outside - 1] == "stabbench.strategies.base" and rooms[outside].startswith("torch."))

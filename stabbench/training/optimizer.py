@@ -30,14 +30,48 @@ ALIGNMENT = 16
 """Every parameter begins at a multiple of 16 numbers: aligned as a tensor of its own would be."""
 
 
+GROUP_VALUES = ("params", "lr", "weight_decay", "name")
+"""What a parameter group may say; the rest is the recipe's."""
+
+
+def as_groups(groups: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return parameter groups with their parameters as lists, whatever iterables they come in.
+
+    Raises:
+        StabbenchError: for a group without parameters, or with a value that would be ignored.
+    """
+    made = []
+    for group in groups:
+        unknown = [key for key in group if key not in GROUP_VALUES]
+        if unknown or "params" not in group:
+            cause = f"has {unknown[0]!r}, which nobody reads" if unknown else "has no 'params'"
+            raise StabbenchError(
+                f"a parameter group {cause}.",
+                f"mend parameter_groups: {', '.join(GROUP_VALUES[:3])} are read.",
+            )
+        params = group["params"]
+        made.append({**group, "params": [params] if isinstance(params, torch.Tensor) else list(params)})
+    return made
+
+
 def check_partition(groups: Iterable[dict[str, Any]], model: nn.Module) -> None:
-    """Raise a ``StabbenchError`` unless the groups hold every trainable parameter exactly once."""
+    """Raise a ``StabbenchError`` unless the groups hold every trainable parameter exactly once.
+
+    What is frozen (``requires_grad_(False)`` in ``prepare``) belongs to none: it has no gradient and does not
+    decay.
+    """
     names = {id(parameter): name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    frozen = {id(p): name for name, p in model.named_parameters() if not p.requires_grad}
     action = "mend the strategy's parameter_groups: each trainable parameter belongs to exactly one group."
     seen: set[int] = set()
     for group in groups:
         for parameter in group["params"]:
             name = names.get(id(parameter))
+            if id(parameter) in frozen:
+                raise StabbenchError(
+                    f"a parameter group holds {frozen[id(parameter)]}, which is frozen.",
+                    "leave out of parameter_groups what has requires_grad False, or do not freeze it.",
+                )
             if name is None:
                 raise StabbenchError(
                     f"a parameter group holds a tensor of shape {tuple(parameter.shape)} that is no "

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from stabbench import executors
 from stabbench.cli import main
 from stabbench.requests import Request
 from stabbench.runs import ErrorNote, Store
@@ -148,6 +149,79 @@ def test_plan_estimates(toy, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     out = capsys.readouterr().out
     assert "a run" in out
     assert "In all about" in out
+
+
+def test_plan_says_what_is_known_before_it_measures(
+    toy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite = tmp_path / "test_toy_limit.py"
+    suite.write_text(toy.suite_file(seeds=2))
+    plan = ["plan", str(suite), "--store", str(tmp_path / "store"), "--set", "bias_correction=false"]
+    assert main([*plan, "--time-limit", "0.01"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "48 training and 30 dev rows, 2 labels (training/dev): 'no' " in lines[0]
+    assert "ours would train with bias_correction=true" in lines[1]
+    assert "2 runs of 60 steps" in lines[2]
+    assert lines[3] == "No estimate: no run of a few steps ended within 0.01 s."
+
+
+class Stopped:
+    """An executor whose runs end until somebody presses Ctrl-C."""
+
+    def __init__(self, runs: int) -> None:
+        self.left = runs
+
+    def __call__(self, name: str, store: Path) -> Stopped:
+        self.inner = executors.REGISTRY.get("debug")(store, executors.ExecutorOptions())
+        return self
+
+    def submit(self, requests):
+        self.left -= 1
+        if self.left < 0:
+            raise KeyboardInterrupt
+        return self.inner.submit(requests)
+
+    def __enter__(self) -> Stopped:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.inner.close()
+
+
+@pytest.mark.parametrize(
+    ("runs", "ending"),
+    [
+        (0, ["No estimate: you stopped it."]),
+        (
+            4,
+            [
+                "1 of 2 groups were timed before you stopped it; the rest is taken to be as fast.",
+                "In all about",
+            ],
+        ),
+    ],
+)
+def test_plan_stopped_by_ctrl_c_prints_what_it_knows(
+    toy, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch, runs: int, ending: list[str]
+) -> None:
+    suite = tmp_path / "test_toy_stopped.py"
+    suite.write_text(toy.suite_file(seeds=2))
+    monkeypatch.setattr(executors, "create", Stopped(runs))
+    plan = [
+        "plan",
+        str(suite),
+        "--strategy",
+        "ours",
+        "--strategy",
+        "devlin",
+        "--store",
+        str(tmp_path / "store"),
+    ]
+    assert main(plan) == 130
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(" steps to train" in line for line in lines) == 2
+    for line, start in zip(lines[-len(ending) :], ending, strict=True):
+        assert line.startswith(start)
 
 
 def test_exec_of_what_is_no_request(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -47,11 +47,25 @@ FAULTS = {
         "def recipe(self, base): return base.change(learning_rate=1e-12)",
         "label entropy",
     ),
+    "a hook does nothing": (
+        "def before_step(self, model, step): pass",
+        "before_step does nothing",
+    ),
+    "a hook beside a recipe does nothing": (
+        "def recipe(self, base): return base.change(warmup_ratio=0.3)\n"
+        "    def after_step(self, model, step): pass",
+        "bit for bit those of its recipe alone: after_step does nothing",
+    ),
+    "nothing at all": ("width: float = 3.0", "its recipe is that of bias-correction"),
+    "a misspelt hook": ("def parameter_group(self, model, recipe): return []", "'parameter_groups'"),
+    "a hook with other arguments": (
+        "def loss(self, model, batch): return 0",
+        "loss(self, model, batch, step)",
+    ),
 }
 
-
 SLOW = pytest.mark.slow
-LONG = ("not the same twice", "does not train")
+LONG = ("not the same twice", "does not train", "a hook beside a recipe does nothing", "nothing at all")
 
 
 @pytest.mark.parametrize(
@@ -75,6 +89,31 @@ def test_what_is_shipped_is_sound(text):
     checks = islice(Validator(text).checks(), 5)  # all but the last, whether it trains: a run of its own
     assert report(checks, lines.append) == 0, lines
     assert len(lines) == 5
+
+
+def test_zeroed_gradients_do_not_freeze(tmp_path, capsys):
+    """They are warned of: weight decay moves the weights all the same."""
+    zero = "model.bert.embeddings.word_embeddings.weight.grad.zero_()"
+    body = f"def before_step(self, model, step):\n        {zero}"
+    file = tmp_path / "mine.py"
+    file.write_text(f"{HEAD}\n    {body}\n")
+    lines = []
+    assert report(islice(Validator(f"{file}:Mine").checks(), 6), lines.append) == 0
+    assert lines[5].startswith("warning")
+    assert "embeddings.word_embeddings.weight is zero, yet the weights move" in lines[6]
+    assert "requires_grad_(False)" in lines[6]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        pytest.param("llrd:decay=1", "parameter_groups does nothing", marks=SLOW),
+        ("small-lr:factor=1,epochs=3", "that of devlin"),
+    ],
+)
+def test_a_strategy_turned_off_is_named(text, words):
+    found = {check.question: check.problem for check in islice(Validator(text).checks(), 6)}
+    assert words in found["it changes something"]
 
 
 def test_an_unknown_strategy_is_named(capsys):

@@ -16,6 +16,16 @@ MORE += [
 ]
 OTHER = {"learning_rate": 3e-4, "batch_size": 8}
 OPTIONS = {"plain": {}, "short": {"max_steps": 6}, "set": {"overrides": OTHER}}
+RENEWED = {
+    *(f"intermediate:task=mini-rte {task} set" for task in ("mini-cola", "mini-rte", "mini-mrpc")),
+    *(
+        f"intermediate:task=mini-mrpc+reinit:layers=1 {task} set"
+        for task in ("mini-cola", "mini-rte", "mini-mrpc")
+    ),
+}
+"""Since 0.2.0 what the session sets holds for the intermediate run, too: these compute something else."""
+REFUSED = {"longer:steps=200 mini-cola set"}
+"""Since 0.2.0: in batches of 8 the base makes 210 updates."""
 
 
 def keys() -> dict[str, list[str]]:
@@ -25,6 +35,8 @@ def keys() -> dict[str, list[str]]:
             if text == "intermediate":
                 continue  # starts from MNLI, which is not here
             for name, options in OPTIONS.items():
+                if f"{text} {task} {name}" in RENEWED | REFUSED:
+                    continue
                 suite = Suite(task=task, models=["mini-bert"], seeds=2)
                 group = plan_group(suite, task, "mini-bert", text, PlanOptions(**options))
                 spec = group.requests[1].spec

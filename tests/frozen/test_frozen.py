@@ -16,11 +16,15 @@ from stabbench.cli import main
 from stabbench.runs import Store
 from stabbench.samples.archive import read_archive, write_archive
 from stabbench.samples.baselines import read_baseline, write_baseline
-from tests.frozen.plan import keys
+from tests.frozen.plan import REFUSED, RENEWED, keys
 
 FROZEN = Path(__file__).parent / "0.1.0"
 ROOT = Path(__file__).parents[2]
-KEYS = json.loads((FROZEN / "keys.json").read_text())
+KEYS = {
+    name: key
+    for name, key in json.loads((FROZEN / "keys.json").read_text()).items()
+    if name not in RENEWED | REFUSED
+}
 
 
 @pytest.fixture
@@ -30,6 +34,7 @@ def store(tmp_path: Path) -> Path:
 
 
 def test_every_run_has_the_key_that_it_had() -> None:
+    """But for those that would compute something else now, which nobody committed."""
     assert keys() == KEYS
 
 

@@ -25,6 +25,8 @@ from tests.pytest_plugin.conftest import Project
         (["--stab-inconclusive", "pass"], "--stab-inconclusive pass is unknown"),
         (["--stab-set", "learnig_rate=1"], "did you mean 'learning_rate'"),
         (["--stab-set", "epochs=0"], "epochs=0 is not possible"),
+        (["--stab-set", "lr=3e-5"], "it is called learning_rate here"),
+        (["--stab-devices", "meta"], "'meta' is no device to train on"),
         (["--stab-set", "epochs"], "no recipe value"),
         (["--stab-shard", "3/2"], "cannot be read"),
         (["--stab-max-steps", "0"], "not positive"),

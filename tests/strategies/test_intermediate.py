@@ -103,13 +103,28 @@ def test_the_intermediate_run_is_an_artefact_with_a_key_of_its_own(toy, three: s
     other = toy.request(f"intermediate:task={three},epochs=1", 3, max_steps=6)
     assert other.start.spec.key != one.start.spec.key
     assert other.spec.key != one.spec.key
-    higher = request(toy, three, overrides={"learning_rate": 5e-5})
-    assert higher.start.spec.key == one.start.spec.key
-    assert higher.spec.key != one.spec.key
     on_ours = toy.request(f"intermediate:task={three},epochs=2,base=ours", 3, max_steps=6)
     assert on_ours.start.spec.work.strategy.name == "ours"
     assert on_ours.spec.work.recipe.bias_correction
     assert on_ours.start.spec.work.recipe.bias_correction
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("batch_size", 8), ("precision", "bf16"), ("max_length", 16), ("learning_rate", 5e-5)]
+)
+def test_what_the_session_sets_holds_for_the_intermediate_run(toy, three: str, name: str, value: Any) -> None:
+    one, other = request(toy, three), request(toy, three, overrides={name: value})
+    for run in (other, other.start):
+        assert getattr(run.spec.work.recipe, name) == value
+    assert other.start.spec.key != one.start.spec.key
+    assert f"{name}=" in other.start.spec.work.strategy.label
+
+
+@pytest.mark.parametrize("overrides", [{"epochs": 7}, {"steps": 5}, {"evaluations_per_epoch": 3}])
+def test_its_length_is_the_strategys_own(toy, three: str, overrides: dict[str, int]) -> None:
+    one, other = request(toy, three), request(toy, three, overrides=overrides)
+    assert other.start.spec.key == one.start.spec.key
+    assert other.spec.key != one.spec.key
 
 
 def test_it_takes_mnli_unless_told_otherwise() -> None:

@@ -17,7 +17,7 @@ NEUTRAL = [
     ("reinit:layers=0", "bias-correction"),
     ("llrd:decay=1", "bias-correction"),
     ("pretrained-decay:lambda=0", "bias-correction"),
-    ("longer:steps=8", "bias-correction"),
+    ("longer:steps=9", "bias-correction"),
     ("small-lr:factor=1,epochs=3", "devlin"),
     ("noisytune:lambda=0", "bias-correction"),
     ("child-tuning:p=1", "bias-correction"),

@@ -170,6 +170,40 @@ def test_after_dropout_silences_the_dropouts_that_it_replaces_and_no_other(make,
     assert "classifier" in _mixing(model)
 
 
+@pytest.mark.parametrize("model_type", ["bert", "roberta", "electra", "distilbert"])
+@pytest.mark.parametrize("head", ["exclude", "include"])
+def test_after_dropout_follows_the_data(make, batch, model_type: str, head: str) -> None:
+    """The linear layer that is called next after a dropout in a forward pass is the one that takes it up."""
+    model = make(model_type).train()
+    part = model if head == "include" else model.base_model
+    names = {module: name for name, module in model.named_modules()}
+    inside = set(part.modules())
+    order: list[nn.Module] = []
+    hooks = [m.register_forward_hook(lambda m, *_: order.append(m)) for m in names if not list(m.children())]
+    model(**batch)
+    for handle in hooks:
+        handle.remove()
+    expected = set()
+    for position, module in enumerate(order):  # the query is called first of the three
+        following = next((m for m in order[position + 1 :] if isinstance(m, nn.Linear)), None)
+        if isinstance(module, nn.Dropout) and module in inside and following in inside:
+            expected.add(names[following])
+    kernels = {"distilbert": "attention.out_lin"}.get(model_type, "attention.output.dense")
+    expected |= {name for name in names.values() if name.endswith(kernels)}  # dropout inside the kernel
+    strategy, _ = parse_strategy(f"mixout:p=0.5,layers=after_dropout,head={head}")
+    assert strategy.unsupported(model.config.to_dict()) is None
+    strategy.prepare(model, torch.Generator())
+    assert _mixing(model) == expected
+
+
+@pytest.mark.parametrize("model_type", ["albert", "deberta", "deberta-v2", "modernbert", "mpnet", "gpt2"])
+def test_after_dropout_is_refused_where_the_way_is_not_known(model_type: str) -> None:
+    config = {"model_type": model_type}
+    assert "BERT, RoBERTa" in str(parse_strategy("mixout:layers=after_dropout")[0].unsupported(config))
+    assert parse_strategy("mixout")[0].unsupported(config) is None
+    assert parse_strategy("mixout:layers=dropout_owners")[0].unsupported(config) is None
+
+
 @pytest.mark.parametrize("layers", ["all", "dropout_owners"])
 def test_the_configurations_attention_dropout_is_zero_too(make, kind: str, layers: str) -> None:
     """A class may hand its kernel the configuration's rate: modules alone are not enough."""
