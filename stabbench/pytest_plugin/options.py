@@ -1,39 +1,34 @@
-"""The plugin's options, and the settings that they add up to."""
+"""The plugin's options, and the settings that they add up to, once there is a suite or an option is given."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import pytest
 
-from stabbench import executors
 from stabbench.errors import StabbenchError, UnknownNameError
-from stabbench.executors import ExecutorOptions
 from stabbench.options import add_plan_options, check_positive, chosen_strategies, plan_options
-from stabbench.planning import PlanOptions
-from stabbench.registry import suggest
-from stabbench.runs import Checkpoint
+
+if TYPE_CHECKING:
+    from stabbench.executors import ExecutorOptions
+    from stabbench.planning import PlanOptions
+    from stabbench.runs import Checkpoint
 
 Inconclusive = Literal["fail", "warn", "skip"]
 
 
-def add_options(parser: pytest.Parser) -> None:
-    """Declare the options."""
-    group = parser.getgroup("stabbench", "fine-tuning stability")
+def add_options(add: Callable[..., object]) -> None:
+    """Declare the options.
 
-    def add(name: str, **kwargs: Any) -> None:
-        try:
-            group.addoption(name, **kwargs)
-        except ValueError as error:  # another plugin has an option of this name
-            raise pytest.UsageError(
-                f"stabbench cannot add {name}: {error}; disable the other plugin"
-            ) from error
-
+    Args:
+        add: ``addoption`` of a group of pytest's, or ``add_argument`` of an argparse parser.
+    """
     add_plan_options(add)
     add("--stab-replay", action="store_true", help="judge from the store, train nothing")
     add("--stab-devices", metavar="LIST", help="cpu or cuda:0,cuda:1; default: all GPUs, else the CPU")
@@ -77,6 +72,14 @@ def add_options(parser: pytest.Parser) -> None:
     )
 
 
+def are_given(option: Namespace) -> bool:
+    """Return whether any of our options says something else than it does by itself."""
+    parser = ArgumentParser(add_help=False)
+    add_options(parser.add_argument)
+    defaults = vars(parser.parse_args([]))
+    return any(getattr(option, name, default) != default for name, default in defaults.items())
+
+
 @dataclass(frozen=True)
 class Settings:
     """The options, checked.
@@ -111,6 +114,8 @@ class Settings:
         """
         option = config.option
         worker: Mapping[str, Any] = getattr(config, "workerinput", {})
+        from stabbench import executors
+
         strategies, plan = chosen_strategies(option), plan_options(option)
         check_positive(option, ("stab_threads", "stab_timeout", "stab_more_seeds"))
         executors.REGISTRY.get(option.stab_executor)
@@ -131,13 +136,13 @@ class Settings:
             store=(option.stab_store or config.rootpath / ".stabbench").resolve(),
             replay=option.stab_replay,
             executor=option.stab_executor,
-            executor_options=ExecutorOptions(
+            executor_options=executors.ExecutorOptions(
                 threads=option.stab_threads,
                 devices=tuple(option.stab_devices.split(",")) if option.stab_devices else (),
                 timeout=option.stab_timeout,
             ),
             checkpoint=cast(
-                Checkpoint, _choice("--stab-checkpoint", option.stab_checkpoint, ("last", "best"))
+                "Checkpoint", _choice("--stab-checkpoint", option.stab_checkpoint, ("last", "best"))
             ),
             inconclusive=cast(
                 Inconclusive,
@@ -163,5 +168,21 @@ def _baseline(name: str | None, root: Path) -> Path | None:
 
 def _choice(option: str, value: str, known: Sequence[str]) -> str:
     if value not in known:
+        from stabbench.registry import suggest
+
         raise UnknownNameError(f"{option} {value} is unknown.", suggest(value, known))
     return value
+
+
+SETTINGS = pytest.StashKey[Settings]()
+
+
+def settings_of(config: pytest.Config) -> Settings:
+    """Return the settings of a session, checked when they are first asked for.
+
+    Raises:
+        StabbenchError: for a value that cannot be meant.
+    """
+    if SETTINGS not in config.stash:
+        config.stash[SETTINGS] = Settings.of(config)
+    return config.stash[SETTINGS]
