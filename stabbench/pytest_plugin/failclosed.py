@@ -141,7 +141,7 @@ class FailClosed:
             return [
                 "something broke that is no test's, so nothing here is a verdict; mend what is shown above"
             ]
-        if self.ledger.collected is None:
+        if not self.ledger.collected:
             return [
                 "the session ended before its items were collected, so nothing was judged; "
                 "look for a pytest.exit in a conftest or a worker that could not start"
@@ -150,7 +150,7 @@ class FailClosed:
 
     def remarks(self) -> list[str]:
         """Return what the session leaves unjudged because it was asked to, a line each."""
-        if not self.is_ours() or self.ledger.collected is None:
+        if not self.is_ours() or not self.ledger.collected:
             return []
         return judged.remarks(self.ledger, settings_of(self.config), self.marks)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stabbench.pytest_plugin.ledger import BASELINE, GATE, RUN, Ledger, Plan, Story
+from stabbench.pytest_plugin.ledger import BASELINE, GATE, RUN, RUN_MARK, Ledger, Plan, Story
 from stabbench.pytest_plugin.options import Settings
 
 RUNS_ONLY = "stab_run"
@@ -107,7 +107,8 @@ def _contradicts(story: Story, settings: Settings) -> bool:
 
 def _unjudged(plan: Plan, ledger: Ledger) -> str:
     gates = [s for s in ledger.ours if not s.values(RUN) and any(p.group == plan.group for p, _ in s.plans)]
-    skipped = [story.nodeid for story in gates if story.skipped]
+    aside = [s for s in ledger.ours if RUN_MARK not in s.nodeid and not any(s.plans)]  # before it read anything
+    skipped = [story.nodeid for story in gates or aside if story.skipped]
     expected = [story.nodeid for story in gates if story.expected]
     silent = [story.nodeid for story in gates if story.passed and not story.judged]
     if silent:

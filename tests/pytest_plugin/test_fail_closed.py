@@ -1,12 +1,11 @@
 """Exit code 0 means: a gate passed on every planned seed of every group that was trained or read.
 
-Each cell is a session in which somebody stands in the way: options that leave gates out, marks, conftests, plugins,
-and ways to die. What came of it is read from exit code, output and JUnit file.
+Each cell is a session in which somebody stands in the way: options that leave gates out, marks, conftests,
+plugins, and ways to die. What came of it is read from exit code, output and JUnit file.
 """
 
 from __future__ import annotations
 
-import re
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 
@@ -50,6 +49,7 @@ def hook(name: str, arguments: str, *lines: str, options: str = "") -> str:
     return f"import os\nimport pytest\n\n@pytest.hookimpl({options})\ndef {name}({arguments}):\n{body}"
 
 
+OUTERMOST = "wrapper=True, tryfirst=True"
 BYE = "pytest.exit('bye', 0)"
 DROPPING = hook(
     "pytest_collection_modifyitems", "items", "items[:] = [i for i in items if 'run[' in i.nodeid]"
@@ -283,15 +283,22 @@ def session(instant: Project, cell: Cell) -> tuple[int, str]:
     instant.write_suite(gates=cell.gates)
     if cell.conftest:
         (instant.folder / "conftest.py").write_text(cell.conftest)
-    words = list(cell.words)
-    if "randomly" in words:
-        instant.order = ()
-        del words[words.index("randomly") - 1 : words.index("randomly") + 1]
     cache = cell.first is not None
     if cell.first is not None:
         instant.run("suites/toy", *cell.first, cache=cache)
-    found = instant.run("suites/toy", "--junitxml=out.xml", *words, own_process=cell.own_process, cache=cache)
+    words = ("suites/toy", "--junitxml=out.xml", *cell.words)
+    found = instant.run(*words, own_process=cell.own_process, cache=cache)
     return found.code, found.output
+
+
+def passed_gates(instant: Project) -> list[str]:
+    """Return the gates that passed, as the JUnit file has them."""
+    cases = ET.parse(instant.folder / "out.xml").iter("testcase")
+    bad = ("failure", "error", "skipped")
+    return [name for c in cases if "test_" in (name := c.get("name", "")) and not any(map(c.findall, bad))]
+
+
+NOT_JUDGING = {"--collect-only", "--fixtures", "stab_run", "--stab-shard", "--stab-inconclusive"}
 
 
 @pytest.mark.parametrize("name", CELLS)
@@ -300,15 +307,5 @@ def test_exit_code_0_means_that_all_was_judged(instant: Project, name: str) -> N
     code, output = session(instant, cell)
     assert (code == 0) == cell.green, output
     assert cell.says in " ".join(output.split()), output
-    assert not cell.says or "Traceback" not in output, output
-    judging = not {"--collect-only", "--fixtures", "stab_run", "--stab-shard", "--stab-inconclusive"} & {
-        *cell.words
-    }
-    if code == 0 and judging:
-        cases = ET.parse(instant.folder / "out.xml").iter("testcase")
-        assert any(
-            re.match(r"test_(few|again|steadier)", str(c.get("name")))
-            and not len(c.findall("*/../failure"))
-            and c.find("skipped") is None
-            for c in cases
-        ), output
+    if code == 0 and not NOT_JUDGING & set(cell.words):
+        assert [gate for gate in passed_gates(instant) if "[ours-toy-tiny-bert]" in gate], output
