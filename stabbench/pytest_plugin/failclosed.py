@@ -127,11 +127,8 @@ class FailClosed:
         if self.ledger.planned or self.ledger.ours or any(RUN_MARK in n for n in self.ledger.collected or ()):
             return True
         if self.ledger.planned is not None:
-            return False
-        # not even a worker could tell
-        return (
-            self.config.stash.get(COLLECTED_SUITE, False) or are_given(option) or mention_suites(self.config)
-        )
+            return not self.ledger.collected and self.config.stash.get(COLLECTED_SUITE, False)
+        return are_given(option) or mention_suites(self.config)  # not even a worker could tell
 
     def reasons(self) -> list[str]:
         """Return why the session must not end with exit code 0, a line each."""

@@ -107,7 +107,9 @@ def _contradicts(story: Story, settings: Settings) -> bool:
 
 def _unjudged(plan: Plan, ledger: Ledger) -> str:
     gates = [s for s in ledger.ours if not s.values(RUN) and any(p.group == plan.group for p, _ in s.plans)]
-    aside = [s for s in ledger.ours if RUN_MARK not in s.nodeid and not any(s.plans)]  # before it read anything
+    aside = [
+        s for s in ledger.ours if RUN_MARK not in s.nodeid and not any(s.plans)
+    ]  # before it read anything
     skipped = [story.nodeid for story in gates or aside if story.skipped]
     expected = [story.nodeid for story in gates if story.expected]
     silent = [story.nodeid for story in gates if story.passed and not story.judged]

@@ -6,6 +6,7 @@ after us. Once all of them are read, the words of the command line are ours or t
 
 from __future__ import annotations
 
+import contextlib
 import copy
 
 import pytest
@@ -35,7 +36,8 @@ def is_declared(parser: pytest.Parser) -> bool:
 def read_early(config: pytest.Config, parser: pytest.Parser, words: list[str]) -> None:
     """Let pytest know, before it looks for ``conftest.py``, that the strategies are no files."""
     if not is_declared(parser):
-        config.known_args_namespace = parser.parse_known_args(renamed(words), copy.copy(config.option))
+        with contextlib.suppress(pytest.UsageError):  # a conftest will say what it takes
+            config.known_args_namespace = parser.parse_known_args(renamed(words), copy.copy(config.option))
 
 
 def settle(parser: pytest.Parser, words: list[str]) -> None:
