@@ -313,7 +313,23 @@ def passed_gates(instant: Project) -> list[str]:
 NOT_JUDGING = {"--collect-only", "--fixtures", "stab_run", "--stab-shard", "--stab-inconclusive"}
 
 
-@pytest.mark.parametrize("name", CELLS)
+QUICK = {  # of the sessions that need processes of their own
+    "two workers",
+    "no gate, two workers",
+    "swallowed gates alone, two workers",
+    "exit in a gate, two workers",
+    "painted reports, two workers",
+    "forked, no verdict",
+}
+
+
+def cells() -> list[object]:
+    """Return the names of the cells; most of those that start processes take their time."""
+    slow = {name for name, cell in CELLS.items() if cell.own_process or "-n" in cell.words} - QUICK
+    return [pytest.param(name, marks=pytest.mark.slow if name in slow else ()) for name in CELLS]
+
+
+@pytest.mark.parametrize("name", cells())
 def test_exit_code_0_means_that_all_was_judged(instant: Project, name: str) -> None:
     cell = CELLS[name]
     code, output = session(instant, cell)
