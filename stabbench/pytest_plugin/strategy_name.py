@@ -37,7 +37,8 @@ def read_early(config: pytest.Config, parser: pytest.Parser, words: list[str]) -
     """Let pytest know, before it looks for ``conftest.py``, that the strategies are no files."""
     if not is_declared(parser):
         with contextlib.suppress(pytest.UsageError):  # a conftest will say what it takes
-            config.known_args_namespace = parser.parse_known_args(renamed(words), copy.copy(config.option))
+            known = parser.parse_known_args(renamed(words), copy.copy(config.option))
+            config.known_args_namespace.file_or_dir = known.file_or_dir
 
 
 def settle(parser: pytest.Parser, words: list[str]) -> None:
