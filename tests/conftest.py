@@ -52,7 +52,7 @@ class Toy:
         """Return the text of a suite file."""
         default = (
             "def test_few_runs_fail(stability):\n    assert stability.few_failures(at_most=0.5)\n\n"
-            "def test_scores(stability):\n    assert stability.good_mean(at_least=0.01, scope='all')\n"
+            "def test_scores(stability):\n    assert stability.std < 1\n"
         )
         return (
             "import pytest\nfrom stabbench import Suite\nfrom stabbench.tasks import local_task\n\n"

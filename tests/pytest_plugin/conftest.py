@@ -21,6 +21,15 @@ IN_ORDER = ("--stab-max-steps", "6", "-p", "no:randomly")
 SHORT = (*IN_ORDER, "-p", "no:cacheprovider", "-p", "no:hypothesispytest")
 
 
+JUDGED = """
+from stabbench.statistics import Evidence, Outcome
+
+def test_scores(stability):
+    assert stability.judge(lambda sample, alpha: Evidence("own", Outcome.PASS, "complete", "share"))
+"""
+"""A gate that passes on whatever is complete."""
+
+
 @dataclass
 class Project:
     """A folder with one suite, in which sessions run.

@@ -37,7 +37,7 @@ def test_an_empty_store_is_one_line_a_group(project: Project) -> None:
     assert found.code == 1
     assert found.outcomes() == {"failed": 2, "skipped": 48, "error": 4}, found.output
     for strategy in ("ours", "devlin"):
-        told = f"\n25 of 25 runs of {strategy} on toy with tiny-bert are not in the store (seed 0, 1, 2, 3, 4, ...)"
+        told = f"\n25 of 25 runs of {strategy} on toy with tiny-bert are not in the store (seed 0, 1, 2, 3,"
         assert found.output.count(told) == 1
     assert len(found.output.splitlines()) < 60
 
