@@ -18,7 +18,6 @@ from stabbench.pytest_plugin.options import are_given, settings_of
 from stabbench.pytest_plugin.presence import mention_suites
 
 SAFE_DIST = ("load", "worksteal")
-GREEN = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 PLANNED = "stabbench_planned"
 COLLECTED_SUITE = pytest.StashKey[bool]()
 
@@ -91,7 +90,7 @@ class FailClosed:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say what the session ends with and why."""
-        if self.session is None or self.session.exitstatus not in GREEN:
+        if not self.is_green():
             missing = judged.never_reported(self.ledger) if self.is_ours() else []
             lines = [(line, True) for line in missing]
         else:
@@ -102,12 +101,12 @@ class FailClosed:
 
     def settle(self) -> None:
         """Turn a green session red if there is a reason; say it, if the summary was not written."""
-        if self.session is None or self.session.exitstatus != pytest.ExitCode.OK:
+        if self.session is None or not self.is_green():
             return
         reasons = self.reasons()
         if reasons:
             self.session.exitstatus = (
-                pytest.ExitCode.INTERNAL_ERROR if self.ledger.broken else pytest.ExitCode.TESTS_FAILED
+                pytest.ExitCode.TESTS_FAILED if self.is_whole() else pytest.ExitCode.INTERNAL_ERROR
             )
         if not self.said:
             self.said = True
@@ -117,6 +116,16 @@ class FailClosed:
     def marks(self) -> str:
         """The session's mark expression."""
         return getattr(self.config.option, "markexpr", "")
+
+    def is_whole(self) -> bool:
+        """Return whether the session was collected and nothing broke."""
+        return self.ledger.collected is not None and not self.ledger.broken
+
+    def is_green(self) -> bool:
+        """Return whether the session would end well: with 0, or with nothing to do because it broke."""
+        status = None if self.session is None else self.session.exitstatus
+        empty = status == pytest.ExitCode.NO_TESTS_COLLECTED and not self.is_whole()
+        return status == pytest.ExitCode.OK or empty
 
     def is_ours(self) -> bool:
         """Return whether the session has runs or gates, or was to have some."""
