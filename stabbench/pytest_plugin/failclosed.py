@@ -88,8 +88,9 @@ class FailClosed:
         finally:
             self.settle()
 
+    @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Say what the session ends with and why."""
+        """Say below the table what the session ends with and why."""
         if not self.is_green():
             missing = judged.never_reported(self.ledger) if self.is_ours() else []
             lines = [(line, True) for line in missing]
