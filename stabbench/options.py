@@ -28,8 +28,8 @@ def add_plan_options(add: Callable[..., object]) -> None:
         action="append",
         default=[],
         metavar="NAME[:k=v,...]",
-        help="strategy to judge, by name or path.py:Name; repeatable; default: ours; for short --strategy, where "
-        "nobody else has such an option",
+        help="strategy to judge, by name or path.py:Name; repeatable; default: ours; --strategy for short, "
+        "where nobody else has such an option",
     )
     add(
         "--stab-model",
