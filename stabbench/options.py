@@ -1,18 +1,20 @@
-"""The options that say which runs there are: one definition for sessions and for ``stabbench plan``."""
+"""The options that say which runs there are: one definition for sessions and for ``stabbench plan``.
+
+Every pytest session of the environment declares them, with suites or without. What reads their values is
+imported when there are values to read.
+"""
 
 from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stabbench.errors import StabbenchError, UnknownNameError
-from stabbench.planning import PlanOptions, override, parse_overrides
-from stabbench.recipe import Recipe
-from stabbench.registry import suggest
-from stabbench.spec import STREAMS
-from stabbench.strategies.catalog import check_strategy, parse_strategy
-from stabbench.suite import parse_seeds
+
+if TYPE_CHECKING:
+    from stabbench.planning import PlanOptions
 
 
 def add_plan_options(add: Callable[..., object]) -> None:
@@ -22,11 +24,12 @@ def add_plan_options(add: Callable[..., object]) -> None:
         add: ``add_argument`` of an argparse parser, or pytest's ``addoption``.
     """
     add(
-        "--strategy",
+        "--stab-strategy",
         action="append",
         default=[],
         metavar="NAME[:k=v,...]",
-        help="strategy to judge, by name or path.py:Name; repeatable; default: ours",
+        help="strategy to judge, by name or path.py:Name; repeatable; default: ours; --strategy for short, "
+        "where nobody else has such an option",
     )
     add(
         "--stab-model",
@@ -39,7 +42,7 @@ def add_plan_options(add: Callable[..., object]) -> None:
     add(
         "--stab-seed-streams",
         metavar="LIST",
-        help=f"the random streams that the seeds vary, of {','.join(STREAMS)}; default: all",
+        help="the random streams that the seeds vary, such as head,order; default: all",
     )
     add("--stab-held-seed", type=int, metavar="N", help="seed of the streams that do not vary; default: 0")
     add(
@@ -69,7 +72,9 @@ def chosen_strategies(options: Namespace) -> tuple[str, ...]:
     Raises:
         StabbenchError: when one is unknown or cannot be made.
     """
-    strategies = tuple(dict.fromkeys(options.strategy)) or ("ours",)
+    from stabbench.strategies.catalog import check_strategy, parse_strategy
+
+    strategies = tuple(dict.fromkeys(options.stab_strategy)) or ("ours",)
     for text in strategies:
         check_strategy(parse_strategy(text)[0])
     return strategies
@@ -81,6 +86,10 @@ def plan_options(options: Namespace) -> PlanOptions:
     Raises:
         StabbenchError: for a value that cannot be meant.
     """
+    from stabbench.planning import PlanOptions, override, parse_overrides
+    from stabbench.recipe import Recipe
+    from stabbench.suite import parse_seeds
+
     check_positive(options, ("stab_max_steps", "stab_replicates"))
     overrides = parse_overrides(options.stab_set)
     override(Recipe(), overrides)
@@ -112,6 +121,9 @@ def check_positive(options: Namespace, names: Sequence[str]) -> None:
 
 
 def _streams(text: str | None) -> tuple[str, ...]:
+    from stabbench.registry import suggest
+    from stabbench.spec import STREAMS
+
     if text is None:
         return STREAMS
     named = [name.strip() for name in text.split(",")]
@@ -128,6 +140,8 @@ def _held_seed(seed: int | None, streams: tuple[str, ...]) -> int:
         return 0
     if seed < 0:
         raise StabbenchError(f"--stab-held-seed {seed} is negative.", "give 0 or more.")
+    from stabbench.spec import STREAMS
+
     if streams == STREAMS:
         raise StabbenchError(
             "--stab-held-seed has no stream to hold.", "name those that vary with --stab-seed-streams."

@@ -70,12 +70,17 @@ def planned_runs(suite: Suite, options: PlanOptions) -> tuple[RunId, ...]:
     """Return the seeds and replicates of each group of a suite: every seed once, then once more, ...
 
     Raises:
-        StabbenchError: when the seeds cannot be read.
+        StabbenchError: when the seeds cannot be read, or this machine's share of them is empty.
     """
     seeds = parse_seeds(options.seeds if options.seeds is not None else suite.seeds)
     if options.shard is not None:
         index, count = options.shard
-        seeds = seeds[index - 1 :: count]
+        planned, seeds = len(seeds), seeds[index - 1 :: count]
+        if not seeds:
+            raise StabbenchError(
+                f"share {index}/{count} is empty: a group has {planned} seeds.",
+                f"make {planned} shares or fewer.",
+            )
     return tuple((seed, replicate) for replicate in range(options.replicates) for seed in seeds)
 
 

@@ -1,39 +1,50 @@
-"""The pytest plugin: hooks only, the work is done elsewhere. It is inert in a project without suites."""
+"""The pytest plugin: hooks only, the work is done elsewhere.
+
+pytest imports it in every session of the environment. What it needs for suites is imported when there
+is one: in a project without suites it is inert and costs next to nothing.
+"""
 
 from __future__ import annotations
 
-import warnings
+import sys
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from stabbench.errors import StabbenchError
-from stabbench.executors.devices import check_devices
-from stabbench.planning import replaced
-from stabbench.pytest_plugin import hookspec, options
-from stabbench.pytest_plugin.collection import SuiteCollector, parametrize
-from stabbench.pytest_plugin.failclosed import FailClosed
-from stabbench.pytest_plugin.items import RunItem
-from stabbench.pytest_plugin.progress import Progress
-from stabbench.pytest_plugin.refs import RUN_MARK, SETTINGS, GroupRef
-from stabbench.pytest_plugin.session import SESSION, PullSession, session_of
-from stabbench.pytest_plugin.summary import Summary, gate_properties
-from stabbench.recipe import Recipe
-from stabbench.suite import Suite
+from stabbench.pytest_plugin import hookspec, options, strategy_name
+from stabbench.pytest_plugin.failclosed import COLLECTED_SUITE, PLANNED, FailClosed, our_items
+from stabbench.pytest_plugin.ledger import RAISED, RUN_MARK
+from stabbench.text import terminal_line
 
 if TYPE_CHECKING:
+    from stabbench.pytest_plugin.collection import SuiteCollector
     from stabbench.samples.stability import Stability
+
+FAIL_CLOSED = "stabbench-failclosed"
+PROGRESS = "stabbench-progress"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options."""
-    options.add_options(parser)
+    options.add_options(parser.getgroup("stabbench", "fine-tuning stability").addoption)
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     """Declare the hooks that users may implement."""
     pluginmanager.add_hookspecs(hookspec)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(
+    early_config: pytest.Config, parser: pytest.Parser, args: list[str]
+) -> Generator[None, object, object]:
+    """Read ``--strategy`` as ``--stab-strategy``, unless somebody else has such an option."""
+    strategy_name.read_early(early_config, parser, args)
+    found = yield
+    strategy_name.settle(parser, args)
+    return found
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -43,116 +54,139 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.addinivalue_line("markers", "stab_run: a run of a suite (set by stabbench)")
     config.addinivalue_line("markers", "stab_gate: a gate of a suite (set by stabbench)")
-    try:
-        settings = options.Settings.of(config)
-        if not settings.replay and not hasattr(config, "workerinput"):
-            check_devices(settings.executor_options.devices)
-    except StabbenchError as error:
-        raise pytest.UsageError(str(error)) from error
-    config.stash[SETTINGS] = settings
     if hasattr(config, "workerinput"):
         return
-    if getattr(config.option, "maxschedchunk", 0) is None:
-        config.option.maxschedchunk = 1  # runs are long: a worker takes one at a time
-    config.pluginmanager.register(FailClosed(config), "stabbench-failclosed")
-    config.pluginmanager.register(Progress(config, settings), "stabbench-progress")
-    config.pluginmanager.register(Summary(config, settings), "stabbench-summary")
+    try:
+        if options.are_given(config.option):
+            options.settings_of(config).check_devices()
+    except StabbenchError as error:
+        raise pytest.UsageError(str(error)) from error
+    config.pluginmanager.register(FailClosed(config), FAIL_CLOSED)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    """Say which values of a strategy the session replaces."""
-    settings = config.stash[SETTINGS]
-    return [
-        f"stabbench: {line}"
-        for strategy in settings.strategies
-        for line in replaced(strategy, Recipe(), settings.plan.overrides)
-    ]
+    """Say what a share does, and which values of a strategy the session replaces."""
+    if not options.are_given(config.option):
+        return []
+    from stabbench.planning import replaced
+    from stabbench.recipe import Recipe
+
+    settings, share = options.settings_of(config), config.option.stab_shard
+    lines = [f"share {share} trains and judges nothing; merge the shares, then judge"] if share else []
+    for strategy in settings.strategies:
+        lines += replaced(strategy, Recipe(), settings.plan.overrides)
+    return [terminal_line(f"stabbench: {line}") for line in lines]
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Tell a worker which session it is part of."""
-    node.workerinput["stabbench_session"] = node.config.stash[SETTINGS].session
+    node.workerinput[options.SESSION_NAME] = options.session_name(node.config)
 
 
 def pytest_pycollect_makeitem(collector: Any, name: str, obj: object) -> SuiteCollector | None:
     """Make run items of a module's suite."""
-    if isinstance(obj, Suite) and isinstance(collector, pytest.Module):
-        suite: SuiteCollector = SuiteCollector.from_parent(collector, name=name, suite=obj)
-        return suite
-    return None
+    suites = sys.modules.get("stabbench.suite")  # nobody has a suite who did not import it
+    if suites is None or not isinstance(obj, suites.Suite) or not isinstance(collector, pytest.Module):
+        return None
+    from stabbench.pytest_plugin.collection import SuiteCollector
+
+    collector.config.stash[COLLECTED_SUITE] = True
+    found: SuiteCollector = SuiteCollector.from_parent(collector, name=name, suite=obj)
+    return found
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a gate once per group."""
-    parametrize(metafunc, metafunc.config.stash[SETTINGS])
+    if "stability" in metafunc.fixturenames and "stabbench.suite" in sys.modules:
+        from stabbench.pytest_plugin.collection import parametrize
+
+        parametrize(metafunc, options.settings_of(metafunc.config))
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Mark gates, early enough for ``-m``."""
-    if _judged(item) is not None:
-        item.add_marker("stab_gate")
+    if "stability" in getattr(getattr(item, "callspec", None), "params", {}):
+        from stabbench.pytest_plugin.refs import judged_by
+
+        if judged_by(item) is not None:
+            item.add_marker("stab_gate")
 
 
-def _judged(item: pytest.Item) -> GroupRef | None:
-    """Return the group that a gate judges; ``None`` for any other item."""
-    ref = getattr(getattr(item, "callspec", None), "params", {}).get("stability")
-    return ref if isinstance(ref, GroupRef) else None
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the gates of a share to the session that has all shares."""
+    if config.option.stab_shard:
+        gates = [item for item in items if "stab_gate" in item.keywords]
+        config.hook.pytest_deselected(items=gates)
+        items[:] = [item for item in items if "stab_gate" not in item.keywords]
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Know every group of the session, so that who waits can help."""
-    refs = [item.ref for item in session.items if isinstance(item, RunItem)]
-    if refs:
-        session.config.stash[SESSION] = PullSession(session.config, refs)
+    """Know every group of the session, so that who waits can help; start the live line."""
+    config = session.config
+    if hasattr(config, "workeroutput"):
+        config.workeroutput[PLANNED] = our_items(session)
+    if any("stab_run" in item.keywords for item in session.items):
+        from stabbench.pytest_plugin.items import begin
+
+        begin(session)
+        if not config.option.collectonly and not hasattr(config, "workerinput"):
+            _show_progress(config, [item.nodeid for item in session.items])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
+    """Hand out runs one at a time, since they are long, and start the live line."""
+    if any(RUN_MARK in name for name in ids):
+        scheduler: Any = getattr(node.config.pluginmanager.get_plugin("dsession"), "sched", None)
+        if getattr(scheduler, "maxschedchunk", 0) is None:
+            scheduler.maxschedchunk = 1
+        _show_progress(node.config, ids)
+
+
+def _show_progress(config: pytest.Config, ids: list[str]) -> None:
+    from stabbench.pytest_plugin.progress import Progress
+
+    progress = config.pluginmanager.get_plugin(PROGRESS)
+    if progress is None:
+        progress = Progress(config, options.settings_of(config))
+        config.pluginmanager.register(progress, PROGRESS)
+    progress.plan(ids)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> None:
     """Tell the user's hook what is planned, before anything runs (an xdist controller has no items)."""
-    found = [item.ref if isinstance(item, RunItem) else _judged(item) for item in session.items]
-    refs = dict.fromkeys(ref for ref in found if ref is not None)
-    if refs and not session.config.option.collectonly and not session.testsfailed:
-        groups = session_of(session.config).plannable(refs)
-        session.config.hook.pytest_stab_planned(config=session.config, groups=groups)
+    if our_items(session) and not session.config.option.collectonly and not session.testsfailed:
+        from stabbench.pytest_plugin.items import tell_planned
+
+        tell_planned(session)
 
 
 @pytest.fixture
 def stability(request: pytest.FixtureRequest) -> Stability:
     """The sample that a gate judges; what it lacks is computed first."""
-    ref = getattr(request, "param", None)
-    if not isinstance(ref, GroupRef):
-        raise StabbenchError(
-            f"{request.path} has no Suite.", 'put suite = Suite(task="rte", models=[...]) at its top.'
-        )
-    return session_of(request.config).stability(ref)
+    from stabbench.pytest_plugin.gates import judged_sample
+
+    return judged_sample(request)
 
 
 @pytest.fixture
 def against(request: pytest.FixtureRequest) -> Stability:
     """The sample of the strategy that ``@pytest.mark.against`` names, on the same task and model."""
-    mark = request.node.get_closest_marker("against")
-    if mark is None:
-        raise StabbenchError(
-            f"{request.node.name} takes `against` but does not say which.",
-            'put @pytest.mark.against("devlin") above it.',
-        )
-    ref: GroupRef = request.node.callspec.params["stability"]
-    return session_of(request.config).stability(ref.against(mark.args[0]))
+    from stabbench.pytest_plugin.gates import compared_sample
+
+    return compared_sample(request)
 
 
 @pytest.fixture
 def baseline(request: pytest.FixtureRequest, stability: Stability) -> Stability:
     """The stored sample of ``--stab-baseline`` for the gate's task, model and strategy."""
-    place = request.config.stash[SETTINGS].baseline
-    runs = session_of(request.config).baseline
-    if place is None or runs is None:
-        pytest.skip("no baseline to judge against: name one with --stab-baseline")
-    from stabbench.samples.baselines import counterpart
+    from stabbench.pytest_plugin.gates import baseline_sample
 
-    found = counterpart(runs, stability, place.stem)
-    request.node.user_properties.append(("stabbench_baseline", found.runs[0].group))
-    return found
+    return baseline_sample(request, stability)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -160,56 +194,23 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     """Hold a gate to its verdicts: none but PASS may stay unasserted; INCONCLUSIVE is as the session says."""
     if "stab_gate" not in pyfuncitem.keywords:
         return (yield)
-    from stabbench.statistics.evidence import Outcome  # with SciPy: not before a gate runs
+    from stabbench.pytest_plugin.gates import hold
 
-    stability = cast("Stability", pyfuncitem.funcargs["stability"])
-    try:
-        failure: AssertionError | None = None
-        result: object = None
-        try:
-            result = yield
-        except AssertionError as error:
-            failure = error
-        except StabbenchError as error:  # stopped early, or not comparable: the message says it all
-            pyfuncitem._stabbench_error = error  # type: ignore[attr-defined]  # read by makereport
-            raise
-        for verdict in stability.verdicts:
-            pyfuncitem.config.hook.pytest_stab_verdict(
-                config=pyfuncitem.config, stability=stability, verdict=verdict
-            )
-        last = stability.verdicts[-1] if stability.verdicts else None
-        fails = [v for v in stability.verdicts if v.outcome is Outcome.FAIL]
-        unsure = [v for v in stability.verdicts if v.outcome is Outcome.INCONCLUSIVE]
-        if fails and failure is None:
-            pytest.fail(fails[0].summary, pytrace=False)
-        if not fails and unsure and (failure is None or last is unsure[-1]):
-            how = pyfuncitem.config.stash[SETTINGS].inconclusive
-            if how == "skip":
-                pytest.skip(unsure[0].summary)
-            if how == "warn":
-                with warnings.catch_warnings():
-                    warnings.simplefilter("always")  # `filterwarnings = error` is not about verdicts
-                    pyfuncitem.warn(pytest.PytestWarning(unsure[0].summary))
-                return result
-            pytest.fail(unsure[0].summary, pytrace=False)
-        if failure is not None:
-            if last is not None and not last:
-                pytest.fail(last.summary, pytrace=False)
-            raise failure
-        return result
-    finally:
-        ref = cast("GroupRef", pyfuncitem.callspec.params["stability"])
-        pyfuncitem.user_properties.extend(gate_properties(stability, ref.model))
+    return (yield from hold(pyfuncitem))
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show an incomplete group as its message, without a traceback."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show an incomplete group as its message; note what raised, whoever changes reports."""
     report = yield
-    info = getattr(report, "longrepr", None)
     error = getattr(item, "_stabbench_error", None)
-    if info is not None and error is not None:
+    if getattr(report, "longrepr", None) is not None and error is not None:
         report.longrepr = str(error)
+    raised = call.excinfo is not None and not call.excinfo.errisinstance(pytest.skip.Exception)
+    if raised and {"stab_run", "stab_gate"} & set(item.keywords):
+        report.user_properties.append((RAISED, True))
     return report
 
 
@@ -231,13 +232,30 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] 
     return None
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Write the table of the groups."""
+    fail_closed = config.pluginmanager.get_plugin(FAIL_CLOSED)
+    if fail_closed is not None and (stories := fail_closed.ledger.ours):
+        from stabbench.pytest_plugin.summary import Summary
+
+        summary = Summary(config, options.settings_of(config))
+        for story in stories:
+            if "call" in story.outcomes:
+                summary.add(story.properties)
+        summary.write(terminalreporter)
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Leave no trainer behind."""
-    if SESSION in session.config.stash:
-        session.config.stash[SESSION].close()
+    _close(session.config)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Leave no trainer behind, also when the session broke."""
-    if SESSION in config.stash:
-        config.stash[SESSION].close()
+    _close(config)
+
+
+def _close(config: pytest.Config) -> None:
+    pulling = sys.modules.get("stabbench.pytest_plugin.session")
+    if pulling is not None and pulling.SESSION in config.stash:
+        config.stash[pulling.SESSION].close()

@@ -14,8 +14,8 @@ import pytest
 from stabbench.errors import StabbenchError
 from stabbench.planning import PlanOptions, planned_runs
 from stabbench.pytest_plugin.items import RunItem
-from stabbench.pytest_plugin.options import Settings
-from stabbench.pytest_plugin.refs import SETTINGS, GroupRef, short_names
+from stabbench.pytest_plugin.options import Settings, settings_of
+from stabbench.pytest_plugin.refs import GroupRef, short_names
 from stabbench.requests import RunId
 from stabbench.suite import Suite
 
@@ -67,7 +67,7 @@ class SuiteCollector(pytest.Collector):
         assert module is not None
         if len(suites_of(module.obj)) > 1:
             raise self.CollectError(f"{self.path}: more than one Suite; give each a file of its own")
-        settings = self.config.stash[SETTINGS]
+        settings = settings_of(self.config)
         strategies = dict.fromkeys((*settings.strategies, *compared_with(module.obj)))
         try:
             runs = planned_runs(self.suite, settings.plan)

@@ -1,75 +1,170 @@
-"""A session fails closed: a planned item that never reports makes it red, whatever the reason."""
+"""What a session must end with: exit code 0 means that a gate passed on all that was trained or read.
+
+This is the one place that decides; ``docs/sessions.md`` is its promise. It knows the session from the ledger
+alone. In a session without runs and gates it does nothing.
+"""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Generator
 from typing import Any
 
 import pytest
 
-from stabbench.pytest_plugin.refs import RUN_MARK
-from stabbench.text import shown
+from stabbench.pytest_plugin import judged
+from stabbench.pytest_plugin.ledger import RUN_MARK, Ledger
+from stabbench.pytest_plugin.options import are_given, settings_of
+from stabbench.pytest_plugin.presence import mention_suites
+from stabbench.text import terminal_line
 
-REFUSED_DIST = ("loadgroup", "loadscope", "loadfile", "each")
+SAFE_DIST = ("load", "worksteal")
+PLANNED = "stabbench_planned"
+COLLECTED_SUITE = pytest.StashKey[bool]()
 
 
 class FailClosed:
-    """Lives in the controller, or in the only process."""
+    """Lives in the controller, or in the only process.
+
+    Attributes:
+        ledger: what the session has planned and reported.
+    """
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
-        self.dist: str = config.getoption("dist", "no")
-        self.planned: set[str] | None = None
-        self.reported: set[str] = set()
-        self.internal_error = False
+        self.ledger = Ledger()
+        self.session: pytest.Session | None = None
+        self.said = False
+        config.add_cleanup(self.settle)  # after every hook of everybody, and before the exit code is read
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Know whose exit code it is."""
+        self.session = session
+
+    @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Remember what was collected in this process (under xdist the controller collects nothing)."""
-        if self.dist == "no":
-            self.planned = {item.nodeid for item in session.items}
+        """Note what was collected in this process (under xdist the controller collects nothing)."""
+        if self.config.getoption("dist", "no") == "no":
+            self.ledger.collected = {item.nodeid for item in session.items}
+            self.ledger.plan(our_items(session))
 
-    @pytest.hookimpl(optionalhook=True)
+    @pytest.hookimpl(optionalhook=True, tryfirst=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
-        """Remember what the workers collected; refuse schedulers that hang when a worker is killed."""
-        self.planned = set(ids)
-        if self.dist in REFUSED_DIST and any(RUN_MARK in name for name in ids):
+        """Note what the workers collected; refuse schedulers that hang when a worker is killed."""
+        self.ledger.collected = set(ids)
+        dist: str = self.config.getoption("dist")
+        if dist not in SAFE_DIST and any(RUN_MARK in name for name in ids):
             pytest.exit(
-                f"stabbench: --dist {self.dist} hangs or restarts without end when a worker dies.\n"
+                f"stabbench: --dist {dist} hangs or restarts without end when a worker dies.\n"
                 "  -> use --dist load (what -n chooses) or worksteal.",
                 returncode=pytest.ExitCode.USAGE_ERROR,
             )
 
+    @pytest.hookimpl(optionalhook=True, tryfirst=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        """Learn from a worker which of its items were runs and gates."""
+        told = getattr(node, "workeroutput", {}).get(PLANNED)
+        if told is not None:
+            self.ledger.plan(told)
+
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Remember who reported."""
-        self.reported.add(report.nodeid)
+        """Note a report."""
+        self.ledger.add(report)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Note that something could not be collected."""
+        self.ledger.broken |= report.failed
 
     def pytest_internalerror(self) -> None:
-        """Remember that something broke (xdist may still end with exit code 0)."""
-        self.internal_error = True
+        """Note that something broke (xdist may still end with exit code 0)."""
+        self.ledger.broken = True
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self) -> Generator[None, object, object]:
+        """Decide, after everybody else did."""
+        try:
+            return (yield)
+        finally:
+            self.settle()
 
     @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Turn a green session red when items are missing."""
-        if exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
-            return
-        if self.internal_error or (self.dist != "no" and self.planned is None):
-            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
-        elif self.missing() and not self.config.option.collectonly:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-    def missing(self) -> list[str]:
-        """Return the planned items that never reported, if stabbench's are among the planned."""
-        planned = self.planned or set()
-        if not any(RUN_MARK in name for name in planned):
-            return []
-        return sorted(planned - self.reported)
-
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Name what never reported."""
-        missing = [] if self.config.option.collectonly else self.missing()
-        if missing:
-            terminalreporter.write_line(
-                f"stabbench: {len(missing)} planned items never reported, the session fails: "
-                + ", ".join(map(shown, missing[:3]))
-                + (" ..." if len(missing) > 3 else ""),
-                red=True,
+        """Say below the table what the session ends with and why."""
+        if not self.is_green():
+            missing = judged.never_reported(self.ledger) if self.is_ours() else []
+            lines = [(line, True) for line in missing]
+        else:
+            lines = [*((line, True) for line in self.reasons()), *((line, False) for line in self.remarks())]
+            self.said = True
+        for line, is_red in lines:
+            terminalreporter.write_line(terminal_line(f"stabbench: {line}"), red=is_red, yellow=not is_red)
+
+    def settle(self) -> None:
+        """Turn a green session red if there is a reason; say it, if the summary was not written."""
+        if self.session is None or not self.is_green():
+            return
+        reasons = self.reasons()
+        if reasons:
+            self.session.exitstatus = (
+                pytest.ExitCode.TESTS_FAILED if self.is_whole() else pytest.ExitCode.INTERNAL_ERROR
             )
+        if not self.said:
+            self.said = True
+            sys.stderr.writelines(
+                terminal_line(f"stabbench: {line}") + "\n" for line in (*reasons, *self.remarks())
+            )
+
+    @property
+    def marks(self) -> str:
+        """The session's mark expression."""
+        return getattr(self.config.option, "markexpr", "")
+
+    def is_whole(self) -> bool:
+        """Return whether the session was collected and nothing broke."""
+        return self.ledger.collected is not None and not self.ledger.broken
+
+    def is_green(self) -> bool:
+        """Return whether the session would end well: with 0, or with nothing to do because it broke."""
+        status = None if self.session is None else self.session.exitstatus
+        empty = status == pytest.ExitCode.NO_TESTS_COLLECTED and not self.is_whole()
+        return status == pytest.ExitCode.OK or empty
+
+    def is_ours(self) -> bool:
+        """Return whether the session has runs or gates, or was to have some."""
+        option = self.config.option
+        listing = ("collectonly", "showfixtures", "show_fixtures_per_test")
+        if any(getattr(option, name, False) for name in listing):
+            return False
+        if self.ledger.planned or self.ledger.ours or any(RUN_MARK in n for n in self.ledger.collected or ()):
+            return True
+        if self.ledger.planned is not None:
+            return not self.ledger.collected and self.config.stash.get(COLLECTED_SUITE, False)
+        return are_given(option) or mention_suites(self.config)  # not even a worker could tell
+
+    def reasons(self) -> list[str]:
+        """Return why the session must not end with exit code 0, a line each."""
+        if not self.is_ours():
+            return []
+        if self.ledger.broken:
+            return [
+                "something broke that is no test's, so nothing here is a verdict; mend what is shown above"
+            ]
+        if not self.ledger.collected:
+            return [
+                "the session ended before its items were collected, so nothing was judged; "
+                "look for a pytest.exit in a conftest or a worker that could not start"
+            ]
+        return judged.reasons(self.ledger, settings_of(self.config), self.marks)
+
+    def remarks(self) -> list[str]:
+        """Return what the session leaves unjudged because it was asked to, a line each."""
+        if not self.is_ours() or not self.ledger.collected:
+            return []
+        return judged.remarks(self.ledger, settings_of(self.config), self.marks)
+
+
+def our_items(session: pytest.Session) -> list[str]:
+    """Return the node ids of a session's runs and gates."""
+    return [item.nodeid for item in session.items if {"stab_run", "stab_gate"} & set(item.keywords)]

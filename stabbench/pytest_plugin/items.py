@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from stabbench.errors import RunError, StabbenchError
-from stabbench.pytest_plugin.refs import GroupRef
-from stabbench.pytest_plugin.session import session_of
+from stabbench.pytest_plugin.ledger import RUN
+from stabbench.pytest_plugin.refs import GroupRef, judged_by
+from stabbench.pytest_plugin.session import SESSION, PullSession, session_of
 from stabbench.requests import RunId
 from stabbench.stored import digest
 from stabbench.text import shown
@@ -26,8 +27,15 @@ class RunItem(pytest.Item):
         self.add_marker("stab_run")
 
     def runtest(self) -> None:
-        """Take the run from the store or compute it."""
-        run_item(self)
+        """Take the run from the store or compute it; what hinders many runs alike is told by the first."""
+        try:
+            run_item(self)
+        except RunError:
+            raise
+        except StabbenchError as error:
+            if session_of(self.config).is_first_to_tell(error, self.nodeid):
+                raise
+            pytest.skip(f"as another run says: {error.cause}")
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Show an error of ours as its message, without a traceback."""
@@ -48,23 +56,27 @@ def run_item(item: RunItem) -> None:
         StabbenchError: when it is not in the store and nothing may be trained.
     """
     session = session_of(item.config)
+    item.user_properties[:] = [p for p in item.user_properties if p[0] != RUN]  # of an earlier attempt
     group = session.group(item.ref)
     request, (seed, replicate) = group.runs[item.run], item.run
     was_there = session.record(request) is not None
     session.pull(item.ref, [request])
     record, key = session.record(request), request.spec.key
+    note = session.error(request) if record is None else None
+    stopped = record is None and note is None and session.is_stopped(item.ref)
     summary = {
+        **session.naming(item.ref),
         "strategy": group.strategy,
         "task": item.ref.task,
         "model": request.work.model.name,
         "model_reference": item.ref.model,
-        "group": group.digest,
         "metric": request.spec.work.names.metric,
         "better": request.spec.work.names.better,
         "seed": seed,
         "replicate": replicate,
         "computed": not was_there,
         "problem": session.problems.get(key),
+        "stopped": stopped,
     }
     if record is not None:
         from stabbench.samples.environment import environment_of
@@ -74,18 +86,21 @@ def run_item(item: RunItem) -> None:
         summary |= {"score": score.value, "failed": is_failed(record, session.settings.checkpoint)}
         summary["environment"] = dict(environment_of(record))
         summary["result"] = digest([record.last.value, record.best.value, record.arrays])
-    item.user_properties.append(("stabbench_run", json.dumps(summary)))
+    item.user_properties.append((RUN, json.dumps(summary)))
     if record is not None:
         return
-    note = session.error(request)
-    if note is None and session.is_stopped(item.ref):
+    if stopped:
         why = f"not run: {group.strategy} on {item.ref.task} is certain to have too many failures"
         pytest.skip(shown(why))
     if note is None:
+        missing = [
+            str(s) for s, r in group.sample.items() if session.record(r) is None and not session.error(r)
+        ]
+        seeds = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
         raise StabbenchError(
-            f"seed {seed} of {group.strategy} on {item.ref.task} is not in the store, and "
-            "--stab-replay trains nothing.",
-            "leave --stab-replay away, or name the store that has it with --stab-store.",
+            f"{len(missing)} of {len(group.seeds)} runs of {group.strategy} on {item.ref.task} with "
+            f"{item.ref.model_id} are not in the store (seed {seeds}), and --stab-replay trains nothing.",
+            "leave --stab-replay away, or name the store that has them with --stab-store.",
         )
     cause, _, action = note.message.partition("\n  -> ")
     tail = "".join(f"\n  | {line}" for line in note.log.splitlines()[-12:])
@@ -94,3 +109,17 @@ def run_item(item: RunItem) -> None:
         (action or "mend the cause and run the same command again: finished runs are kept.")
         + f"\n     full log: stabbench show {key} --store {session.store.root}",
     )
+
+
+def begin(session: pytest.Session) -> None:
+    """Know every group that the session has runs of."""
+    refs = [item.ref for item in session.items if isinstance(item, RunItem)]
+    session.config.stash[SESSION] = PullSession(session.config, refs)
+
+
+def tell_planned(session: pytest.Session) -> None:
+    """Tell the user's hook what is planned."""
+    found = [item.ref if isinstance(item, RunItem) else judged_by(item) for item in session.items]
+    refs = dict.fromkeys(ref for ref in found if ref is not None)
+    groups = session_of(session.config).plannable(refs)
+    session.config.hook.pytest_stab_planned(config=session.config, groups=groups)

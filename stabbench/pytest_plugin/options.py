@@ -1,39 +1,33 @@
-"""The plugin's options, and the settings that they add up to."""
+"""The plugin's options, and the settings that they add up to, once there is a suite or an option is given."""
 
 from __future__ import annotations
 
 import os
-import uuid
-from collections.abc import Mapping, Sequence
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import pytest
 
-from stabbench import executors
 from stabbench.errors import StabbenchError, UnknownNameError
-from stabbench.executors import ExecutorOptions
 from stabbench.options import add_plan_options, check_positive, chosen_strategies, plan_options
-from stabbench.planning import PlanOptions
-from stabbench.registry import suggest
-from stabbench.runs import Checkpoint
+
+if TYPE_CHECKING:
+    from stabbench.executors import ExecutorOptions
+    from stabbench.planning import PlanOptions
+    from stabbench.runs import Checkpoint
 
 Inconclusive = Literal["fail", "warn", "skip"]
 
 
-def add_options(parser: pytest.Parser) -> None:
-    """Declare the options."""
-    group = parser.getgroup("stabbench", "fine-tuning stability")
+def add_options(add: Callable[..., object]) -> None:
+    """Declare the options.
 
-    def add(name: str, **kwargs: Any) -> None:
-        try:
-            group.addoption(name, **kwargs)
-        except ValueError as error:  # another plugin has an option of this name
-            raise pytest.UsageError(
-                f"stabbench cannot add {name}: {error}; disable the other plugin"
-            ) from error
-
+    Args:
+        add: ``addoption`` of a group of pytest's, or ``add_argument`` of an argparse parser.
+    """
     add_plan_options(add)
     add("--stab-replay", action="store_true", help="judge from the store, train nothing")
     add("--stab-devices", metavar="LIST", help="cpu or cuda:0,cuda:1; default: all GPUs, else the CPU")
@@ -47,14 +41,12 @@ def add_options(parser: pytest.Parser) -> None:
     add(
         "--stab-timeout",
         type=float,
-        default=executors.RUN_SECONDS,
         metavar="SECONDS",
         help="a run that trains longer is stopped; default: a day",
     )
     add(
         "--stab-start-timeout",
         type=float,
-        default=executors.START_SECONDS,
         metavar="SECONDS",
         help="most time for a trainer process to start, and to load model and data; default: 600",
     )
@@ -88,6 +80,14 @@ def add_options(parser: pytest.Parser) -> None:
         help="run up to N seeds in all for gates that are INCONCLUSIVE; each of the two looks has half the "
         "error rate",
     )
+
+
+def are_given(option: Namespace) -> bool:
+    """Return whether any of our options says something else than it does by itself."""
+    parser = ArgumentParser(add_help=False)
+    add_options(parser.add_argument)
+    defaults = vars(parser.parse_args([]))
+    return any(getattr(option, name, default) != default for name, default in defaults.items())
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,8 @@ class Settings:
         """
         option = config.option
         worker: Mapping[str, Any] = getattr(config, "workerinput", {})
+        from stabbench import executors
+
         strategies, plan = chosen_strategies(option), plan_options(option)
         check_positive(option, ("stab_threads", "stab_timeout", "stab_start_timeout", "stab_more_seeds"))
         executors.REGISTRY.get(option.stab_executor)
@@ -144,14 +146,14 @@ class Settings:
             store=(option.stab_store or config.rootpath / ".stabbench").resolve(),
             replay=option.stab_replay,
             executor=option.stab_executor,
-            executor_options=ExecutorOptions(
+            executor_options=executors.ExecutorOptions(
                 threads=option.stab_threads,
                 devices=tuple(option.stab_devices.split(",")) if option.stab_devices else (),
-                timeout=option.stab_timeout,
-                start_timeout=option.stab_start_timeout,
+                timeout=option.stab_timeout or executors.RUN_SECONDS,
+                start_timeout=option.stab_start_timeout or executors.START_SECONDS,
             ),
             checkpoint=cast(
-                Checkpoint, _choice("--stab-checkpoint", option.stab_checkpoint, ("last", "best"))
+                "Checkpoint", _choice("--stab-checkpoint", option.stab_checkpoint, ("last", "best"))
             ),
             inconclusive=cast(
                 Inconclusive,
@@ -160,9 +162,20 @@ class Settings:
             baseline=_baseline(option.stab_baseline, config.rootpath),
             early_stop=option.stab_early_stop,
             more_seeds=option.stab_more_seeds,
-            session=worker.get("stabbench_session") or uuid.uuid4().hex,
+            session=worker.get(SESSION_NAME) or session_name(config),
             supervisor=os.getppid() if worker else None,
         )
+
+    def check_devices(self) -> None:
+        """Ask once whether the named devices are there.
+
+        Raises:
+            StabbenchError: for the first that is not.
+        """
+        from stabbench.executors.devices import check_devices
+
+        if not self.replay:
+            check_devices(self.executor_options.devices)
 
 
 def _baseline(name: str | None, root: Path) -> Path | None:
@@ -177,5 +190,28 @@ def _baseline(name: str | None, root: Path) -> Path | None:
 
 def _choice(option: str, value: str, known: Sequence[str]) -> str:
     if value not in known:
+        from stabbench.registry import suggest
+
         raise UnknownNameError(f"{option} {value} is unknown.", suggest(value, known))
     return value
+
+
+SETTINGS = pytest.StashKey[Settings]()
+SESSION_NAME = "stabbench_session"
+_NAME = pytest.StashKey[str]()
+
+
+def session_name(config: pytest.Config) -> str:
+    """Return what the session is called in all its processes (a worker is told)."""
+    return config.stash.setdefault(_NAME, os.urandom(16).hex())
+
+
+def settings_of(config: pytest.Config) -> Settings:
+    """Return the settings of a session, checked when they are first asked for.
+
+    Raises:
+        StabbenchError: for a value that cannot be meant.
+    """
+    if SETTINGS not in config.stash:
+        config.stash[SETTINGS] = Settings.of(config)
+    return config.stash[SETTINGS]

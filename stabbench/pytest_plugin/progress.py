@@ -13,8 +13,8 @@ from typing import Any, TextIO
 
 import pytest
 
+from stabbench.pytest_plugin.ledger import RUN, RUN_MARK
 from stabbench.pytest_plugin.options import Settings
-from stabbench.pytest_plugin.refs import RUN_MARK
 from stabbench.runs.files import read_json
 from stabbench.text import duration
 
@@ -59,16 +59,6 @@ class Progress:
                 self.thread = threading.Thread(target=self._draw_forever, args=(self.terminal,), daemon=True)
                 self.thread.start()
 
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Start with what this process collected."""
-        if not session.config.option.collectonly:
-            self.plan([item.nodeid for item in session.items])
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
-        """Start with what the workers collected."""
-        self.plan(ids)
-
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count a run; make room for what pytest prints about it."""
@@ -79,7 +69,7 @@ class Progress:
                 return
             self.done += 1
             self.waiting[_group(report.nodeid)] -= 1
-            summary = json.loads(dict(report.user_properties).get("stabbench_run", "{}"))  # type: ignore[arg-type]  # our own value is text
+            summary = json.loads(dict(report.user_properties).get(RUN, "{}"))  # type: ignore[arg-type]  # our own value is text
             self.failed += bool(summary.get("failed"))
             if summary.get("computed"):
                 self.took[_group(report.nodeid)].append(report.duration)

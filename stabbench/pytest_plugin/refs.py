@@ -1,4 +1,4 @@
-"""Groups before they are planned, and where a session keeps its settings: what all of the plugin shares."""
+"""Groups before they are planned."""
 
 from __future__ import annotations
 
@@ -10,13 +10,9 @@ from pathlib import Path
 import pytest
 
 from stabbench import models
-from stabbench.pytest_plugin.options import Settings
 from stabbench.strategies.catalog import label_of, parse_strategy
 from stabbench.suite import Suite
 from stabbench.text import terminal_line
-
-SETTINGS = pytest.StashKey[Settings]()
-RUN_MARK = "::run["
 
 
 @dataclass(frozen=True)
@@ -46,6 +42,12 @@ class GroupRef:
     def against(self, strategy: str) -> GroupRef:
         """Return the group of another strategy on the same task and model."""
         return GroupRef(self.suite, self.task, self.model, strategy, self.model_id)
+
+
+def judged_by(item: pytest.Item) -> GroupRef | None:
+    """Return the group that a gate judges; ``None`` for any other item."""
+    ref = getattr(getattr(item, "callspec", None), "params", {}).get("stability")
+    return ref if isinstance(ref, GroupRef) else None
 
 
 def short_names(references: Iterable[str]) -> dict[str, str]:

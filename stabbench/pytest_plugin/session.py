@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from stabbench import executors
+from stabbench import executors, models
 from stabbench.errors import RecordError, StabbenchError
 from stabbench.executors import Executor, Job
 from stabbench.planning import plan_group
-from stabbench.pytest_plugin.refs import SETTINGS, GroupRef
+from stabbench.pytest_plugin.options import settings_of
+from stabbench.pytest_plugin.refs import GroupRef
 from stabbench.requests import Group, Request
 from stabbench.runs import ErrorNote, RunRecord, Store
 
@@ -37,12 +38,14 @@ class PullSession:
     """
 
     def __init__(self, config: pytest.Config, refs: Iterable[GroupRef] = ()) -> None:
-        self.settings = config.stash[SETTINGS]
+        self.settings = settings_of(config)
         self.config = config
         self.store = Store(self.settings.store)
         self.refs = tuple(dict.fromkeys(refs))
         self.problems: dict[str, str] = {}
-        self._groups: dict[tuple[GroupRef, bool], Group] = {}
+        self._groups: dict[tuple[GroupRef, bool], Group | StabbenchError] = {}
+        self._models: dict[str, StabbenchError | None] = {}
+        self._told: dict[str, str] = {}
         self._stopped: set[GroupRef] = set()
         self._jobs: list[Job] = []
         self._errors: dict[str, ErrorNote] = {}
@@ -78,15 +81,44 @@ class PullSession:
     def group(self, ref: GroupRef, larger: bool = False) -> Group:
         """Return a group, planned once; ``larger`` is that of the second look (``--stab-more-seeds``)."""
         if (ref, larger) not in self._groups:
-            plan = self.settings.plan
-            if larger:
-                seeds = more_seeds(self.group(ref).seeds, self.settings.more_seeds or 0)
-                plan = replace(plan, seeds=seeds, replicates=1)
+            self._groups[ref, larger] = self._plan(ref, larger)
+        found = self._groups[ref, larger]
+        if isinstance(found, StabbenchError):
+            raise found
+        return found
+
+    def _plan(self, ref: GroupRef, larger: bool) -> Group | StabbenchError:
+        """Plan a group, or return why that is impossible: nothing is looked up twice in a session."""
+        plan = self.settings.plan
+        if larger:
+            seeds = more_seeds(self.group(ref).seeds, self.settings.more_seeds or 0)
+            plan = replace(plan, seeds=seeds, replicates=1)
+        if ref.model not in self._models:
+            self._models[ref.model] = _refusal(ref.model)
+        refusal = self._models[ref.model]
+        if refusal is not None:
+            return refusal
+        try:
             group = plan_group(ref.suite, ref.task, ref.model, ref.strategy, plan)
-            session = self.settings.session
-            runs = {number: request.asked_by(session) for number, request in group.runs.items()}
-            self._groups[ref, larger] = replace(group, runs=runs)
-        return self._groups[ref, larger]
+        except StabbenchError as error:
+            return error
+        session = self.settings.session
+        return replace(group, runs={run: r.asked_by(session) for run, r in group.runs.items()})
+
+    def is_first_to_tell(self, error: StabbenchError, nodeid: str) -> bool:
+        """Return whether an item is the first of this process to fail of an error."""
+        return self._told.setdefault(str(error), nodeid) == nodeid
+
+    def naming(self, ref: GroupRef) -> dict[str, object]:
+        """Return what reports say of a group: its plan, and whether the session was asked for it."""
+        group = self.group(ref)
+        asked = {ref.against(strategy).id for strategy in self.settings.strategies}
+        return {
+            "group": group.digest,
+            "planned_seeds": group.seeds,
+            "name": f"{group.strategy} on {ref.task} with {ref.model_id}",
+            "asked": ref.id in asked,
+        }
 
     def plannable(self, refs: Iterable[GroupRef]) -> list[Group]:
         """Return those of some groups that can be planned; the others' items report why."""
@@ -260,6 +292,15 @@ def more_seeds(planned: Sequence[int], cap: int) -> tuple[int, ...]:
     """Return the planned seeds and, up to ``cap`` in all, the whole numbers after the largest."""
     fresh = itertools.count(max(planned) + 1)
     return (*planned, *itertools.islice(fresh, max(0, cap - len(planned))))
+
+
+def _refusal(model: str) -> StabbenchError | None:
+    """Return why a model cannot be had, if it cannot: a hub that does not answer takes its time to say so."""
+    try:
+        models.resolve(model)
+    except StabbenchError as error:
+        return error
+    return None
 
 
 SESSION = pytest.StashKey[PullSession]()

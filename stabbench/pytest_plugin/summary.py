@@ -14,6 +14,7 @@ from tabulate import tabulate
 
 from stabbench import metrics
 from stabbench.pytest_plugin.github import append_summary
+from stabbench.pytest_plugin.ledger import BASELINE, GATE, RUN
 from stabbench.pytest_plugin.options import Settings
 from stabbench.pytest_plugin.refs import short_names
 from stabbench.requests import RunId
@@ -26,12 +27,13 @@ PASS = "PASS"
 HEADERS = ("strategy", "task", "model", "n", "failed", "mean", "std", "best", "verdict")
 
 
-def gate_properties(stability: Stability, model_reference: str) -> list[tuple[str, object]]:
+def gate_properties(stability: Stability, model_reference: str, held: bool) -> list[tuple[str, object]]:
     """Return what a gate's report carries, as plain scalars (xdist and JUnit take nothing else).
 
     Args:
         stability: what it judged.
         model_reference: the model as the suite or the command line names it.
+        held: whether the gate's function ended well.
     """
     seen = stability.judged  # with more seeds where a gate asked for them
     summary = {
@@ -42,6 +44,8 @@ def gate_properties(stability: Stability, model_reference: str) -> list[tuple[st
         "group": next(iter(stability.records.values())).group,
         "metric": stability.metric.name,
         "better": stability.metric.better,
+        "held": held,
+        "seeds": list(seen.planned_seeds) if seen.complete else list(seen.records),
         "planned": seen.planned,
         "finished": seen.finished,
         "failed": seen.failed,
@@ -52,7 +56,7 @@ def gate_properties(stability: Stability, model_reference: str) -> list[tuple[st
         "environments": [note for verdict in stability.verdicts for note in verdict.environments],
         "verdicts": [[str(v.outcome), v.summary] for v in stability.verdicts],
     }
-    found: list[tuple[str, object]] = [("stabbench_gate", json.dumps(summary))]
+    found: list[tuple[str, object]] = [(GATE, json.dumps(summary))]
     for verdict in stability.verdicts:
         evidence = verdict.evidence.to_json()
         details = evidence.pop("details")
@@ -65,7 +69,7 @@ def gate_properties(stability: Stability, model_reference: str) -> list[tuple[st
 
 
 class Summary:
-    """Collects what reports carry, in the controller or the only process."""
+    """Collects what the reports of runs and gates carry."""
 
     def __init__(self, config: pytest.Config, settings: Settings) -> None:
         self.config = config
@@ -78,29 +82,23 @@ class Summary:
         self.incomplete: set[str] = set()
         self.problems: list[str] = []
 
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Read a report's properties."""
-        for name, value in report.user_properties:
-            if name == "stabbench_run" and report.when == "call":
+    def add(self, properties: Iterable[tuple[str, object]]) -> None:
+        """Read what the last report of an item carries."""
+        for name, value in properties:
+            if name == RUN:
                 run = json.loads(str(value))
                 self.runs.setdefault(run["group"], {})[run["seed"], run["replicate"]] = run
                 if run["problem"]:
                     self.problems.append(run["problem"])
-            elif name == "stabbench_gate" and report.when == "call":
+            elif name == GATE:
                 gate = json.loads(str(value))
                 self.rows[gate["group"]] = gate
                 self.verdicts.setdefault(gate["group"], []).extend(gate["verdicts"])
                 self.notes.setdefault(gate["group"], []).extend(gate["environments"])
-            elif name == "stabbench_baseline" and report.when == "call":
+            elif name == BASELINE:
                 self.compared.add(str(value))
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Turn a session red that was to judge against a baseline and did not."""
-        if self.settings.baseline and self.rows and not self.compared and exitstatus == pytest.ExitCode.OK:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    def write(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Write the table."""
         for problem in self.problems:
             terminalreporter.write_line(terminal(f"stabbench: {problem}"), yellow=True)

@@ -11,11 +11,23 @@ from pathlib import Path
 
 import pytest
 
+import stabbench.pytest_plugin.gates
+import stabbench.pytest_plugin.items
 import stabbench.samples.stability  # noqa: F401 - with SciPy: pytester forgets what a session imports
 from stabbench import tasks
 from tests.conftest import Toy
 
-SHORT = ("--stab-max-steps", "6", "-p", "no:cacheprovider", "-p", "no:hypothesispytest")
+IN_ORDER = ("--stab-max-steps", "6", "-p", "no:randomly")
+SHORT = (*IN_ORDER, "-p", "no:cacheprovider", "-p", "no:hypothesispytest")
+
+
+JUDGED = """
+from stabbench.statistics import Evidence, Outcome
+
+def test_scores(stability):
+    assert stability.judge(lambda sample, alpha: Evidence("own", Outcome.PASS, "complete", "share"))
+"""
+"""A gate that passes on whatever is complete."""
 
 
 @dataclass
@@ -39,7 +51,7 @@ class Project:
 
     def run(self, *arguments: str, own_process: bool = False, cache: bool = False) -> Session:
         """Run a session to its end: in this process, which imports nothing anew, where that is possible."""
-        options = ["--stab-max-steps", "6"] if cache else list(SHORT)
+        options = IN_ORDER if cache else SHORT
         words = [*options, *self.options, *arguments]
         if self.pytester is None or own_process or "-n" in words:
             done = subprocess.run(

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from stabbench.runs import Store
-from tests.pytest_plugin.conftest import Project
+from tests.pytest_plugin.conftest import JUDGED, Project
 
 KILLS = 40
 SEEDS = 12
@@ -57,7 +57,7 @@ def test_forty_kills(toy, tmp_path: Path) -> None:
     project = Project(tmp_path / "project", toy)
     project.folder.mkdir()
     (project.folder / "pyproject.toml").write_text("")
-    project.write_suite(seeds=SEEDS, gates="def test_scores(stability):\n    assert stability.std < 9\n")
+    project.write_suite(seeds=SEEDS, gates=JUDGED)
     root = project.folder / ".stabbench"
     store = Store(root)
     command = [sys.executable, "-m", "pytest", "suites/toy", "-n", "2", "-q", "--stab-max-steps", "400"]

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from stabbench.pytest_plugin import progress
-from stabbench.pytest_plugin.refs import RUN_MARK
+from stabbench.pytest_plugin.ledger import RUN_MARK
 from tests.pytest_plugin.conftest import SHORT, Project
 
 ERASED = "\r\x1b[2K"

@@ -72,7 +72,7 @@ def test_replicates_that_differ_are_named(instant: Project, monkeypatch: pytest.
 
 
 def test_replicates_alone_are_no_sample(instant: Project) -> None:
-    found = instant.run("--stab-replicates", "2", "-k", "replicate1", "suites/toy")
+    found = instant.run("--stab-replicates", "2", "-m", "stab_run", "-k", "replicate1", "suites/toy")
     assert found.code == 0, found.output
     assert row(found.output)[3:5] == ["0", "0/0"]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from stabbench.runs import Store
-from tests.pytest_plugin.conftest import SHORT, Project, Session
+from tests.pytest_plugin.conftest import JUDGED, SHORT, Project, Session
 
 Replay = Callable[..., Session]
 
@@ -46,6 +46,7 @@ def test_records_are_the_same_with_one_and_two_workers(project: Project, trained
 
 
 def test_invariant_4_a_selected_gate_brings_its_runs(project: Project) -> None:
+    project.write_suite(gates=JUDGED)
     node = "suites/toy/test_toy.py::test_scores[devlin-toy-tiny-bert]"
     found = project.run(node, "--strategy", "devlin")
     assert found.outcomes() == {"passed": 1}, found.output
@@ -53,7 +54,8 @@ def test_invariant_4_a_selected_gate_brings_its_runs(project: Project) -> None:
     assert len(Store(project.folder / ".stabbench").keys()) == 3
 
 
-def test_gates_only(replay: Replay) -> None:
+def test_gates_only(replay: Replay, project: Project) -> None:
+    project.write_suite(gates=JUDGED + "\ndef test_few_runs_fail(stability):\n    assert False\n")
     found = replay("-k", "test_scores", "suites/toy")
     assert found.outcomes() == {"passed": 1, "deselected": 4}
     assert found.code == 0
@@ -67,7 +69,8 @@ def test_marks_select(replay: Replay) -> None:
 def test_replay_trains_nothing(project: Project) -> None:
     found = project.run("--stab-replay", "suites/toy")
     assert found.code == 1
-    assert found.outcomes() == {"failed": 3, "error": 2}, found.output
+    assert found.outcomes() == {"failed": 1, "skipped": 2, "error": 2}, found.output
+    assert "3 of 3 runs of ours on toy with tiny-bert are not in the store (seed 0, 1, 2)" in found.output
     assert "--stab-replay trains nothing" in found.output
     assert "0 of 3 runs of ours on toy have a score" in found.output
     assert not (project.folder / ".stabbench" / "runs").exists()
