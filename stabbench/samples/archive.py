@@ -10,14 +10,16 @@ import gzip
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter
 
 from stabbench.errors import RecordError
 from stabbench.foreign import read_json, read_lines
 from stabbench.runs.files import write_atomic
 from stabbench.runs.written import read_record
 from stabbench.samples.collection import Collection, Plan, RunWithTraces
-from stabbench.samples.traces import Traces
+from stabbench.samples.traces import Traces, check_traces
 from stabbench.stored import canonical_json, digest
 
 SUFFIX = ".runs.jsonl.gz"
@@ -28,6 +30,9 @@ ARCHIVE_FORMAT = 2
 
 FORMATS = (1, ARCHIVE_FORMAT)
 """Those that are read: 1 is that of 0.1.0, the same lines with records of format 1."""
+
+COUNT = TypeAdapter(Annotated[int, Field(strict=True, ge=0)])
+STARTS = TypeAdapter(frozenset[str])
 
 
 def write_archive(collection: Collection, path: Path) -> None:
@@ -46,12 +51,14 @@ def write_archive(collection: Collection, path: Path) -> None:
 
 
 def _lines(collection: Collection) -> Iterator[dict[str, Any]]:
-    yield {
+    header = {
         "archive": ARCHIVE_FORMAT,
         "runs": len(collection.runs),
         "plans": {group: plan.model_dump(mode="json") for group, plan in collection.plans.items()},
         "unplaced_errors": collection.unplaced_errors,
+        "starts": sorted(collection.starts),
     }
+    yield {**header, "checksum": digest(header)}
     for run in sorted(collection.runs, key=lambda run: run.record.key):
         record, traces = run.record.model_dump(mode="json"), run.traces.model_dump(mode="json")
         yield {"checksum": digest(record), "record": record, "traces": traces}
@@ -68,8 +75,11 @@ def read_archive(path: Path) -> Collection:
         first, *lines = read_lines(path)
         header = read_json(first)
         version, count = header["archive"], header["runs"]
+        if version == ARCHIVE_FORMAT and header.pop("checksum") != digest(header):
+            raise ValueError("its header was changed after it was written")
         plans = {group: Plan.model_validate(plan) for group, plan in header["plans"].items()}
-        unplaced = int(header["unplaced_errors"])
+        unplaced = COUNT.validate_python(header["unplaced_errors"])
+        starts = STARTS.validate_python(header.get("starts", ()))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RecordError(f"{path} is missing, truncated or no archive ({error}).", action) from error
     if version not in FORMATS:
@@ -78,14 +88,19 @@ def read_archive(path: Path) -> Collection:
         )
     if len(lines) != count:
         raise RecordError(f"{path} has {len(lines)} runs where its header names {count}.", action)
-    runs = []
+    runs: list[RunWithTraces] = []
+    keys: set[str] = set()
     for number, line in enumerate(lines, start=2):
         record = read_record(line, f"{path}, line {number}")
         try:
             traces = Traces.model_validate(read_json(line)["traces"])
+            check_traces(record, traces)
+            if record.key in keys:
+                raise ValueError("its run came before")
         except (KeyError, ValueError) as error:
             raise RecordError(
-                f"{path}, line {number}: its traces are malformed ({error}).", action
+                f"{path}, line {number}: its traces are not its run's ({error}).", action
             ) from error
+        keys.add(record.key)
         runs.append(RunWithTraces(record, traces))
-    return Collection(tuple(runs), plans, unplaced)
+    return Collection(tuple(runs), plans, unplaced, starts=starts)

@@ -36,9 +36,9 @@ from stabbench.errors import DataError, UnknownNameError
 from stabbench.foreign import Malformed, read_file, read_json
 from stabbench.registry import suggest
 from stabbench.runs import RunRecord, Score, Store
+from stabbench.runs.checks import imported
 from stabbench.samples.rows import COARSEST, Row
 from stabbench.spec import Direction
-from stabbench.stored import digest
 
 
 def import_scores(path: Path, store: Store, better: Direction | None = None) -> int:
@@ -153,12 +153,10 @@ def _record(row: Row, better: Direction | None, source: str) -> RunRecord:
     metric = row.measured(better)
     constant = row.constant_of(metric)
     score = Score(value=row.score_of(metric), step=0)
-    lower = ["lower"] if metric.better == "lower" else []  # digests of 0.1.0 know no direction
-    group = digest(["imported", row.task, row.model, row.strategy, metric.name, *lower, row.n_dev, constant])
     diverged = row.status == "diverged"
-    return RunRecord(
-        key=digest([group, row.seed, score.value, row.status]),
-        group=group,
+    record = RunRecord(
+        key="unknown",
+        group="unknown",
         task=row.task,
         model=row.model,
         strategy=row.strategy,
@@ -176,3 +174,4 @@ def _record(row: Row, better: Direction | None, source: str) -> RunRecord:
         imported_from=source,
         rounded_to=row.rounded_to,
     )
+    return imported(record)
