@@ -109,3 +109,12 @@ class Recipe(Stored):
             pydantic.ValidationError: on an unknown hyperparameter or a value out of range.
         """
         return Recipe.model_validate({**self.model_dump(), **changes})
+
+
+def evaluation_points(updates: int, per_epoch: int, evaluations: int) -> set[int]:
+    """Return after how many updates to evaluate: evenly within each epoch, at its end, and at the end."""
+    points = {updates}
+    for epoch in range(math.ceil(updates / per_epoch)):
+        for number in range(1, evaluations + 1):
+            points.add(epoch * per_epoch + max(1, round(number * per_epoch / evaluations)))
+    return {point for point in points if point <= updates}

@@ -64,7 +64,7 @@ def _foreign(record: RunRecord, arrays: Arrays) -> Iterator[str]:
     work = record.fine_tuning
     if work is not None and "loss" in arrays and record.train_loss is not None:
         epoch = arrays["loss"][-work.recipe.updates_per_epoch(work.task.n_train) :]
-        if not _near(float(epoch.mean(dtype=np.float64)), record.train_loss):
+        if not math.isclose(epoch.mean(dtype=np.float64), record.train_loss, rel_tol=1e-6, abs_tol=1e-9):
             yield f"train_loss is {record.train_loss}, where the losses give {epoch.mean():.4f}"
     if "dev_labels" in arrays:
         yield from _predictions(record, arrays)

@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from stabbench import metrics
 from stabbench.metrics import Counts, LabelMetric, LossMetric, Metric
+from stabbench.recipe import evaluation_points
 from stabbench.runs.record import RunRecord, Score
 from stabbench.spec import FORMAT_VERSION, FineTuning
 from stabbench.stored import digest
@@ -56,7 +57,9 @@ def _imported(record: RunRecord) -> Iterator[str]:
         yield "the group is not that of the imported names"
     if record.key != imported_key(record):
         yield "the key is not that of the imported score"
-    if record.best != record.last or record.evaluations or record.arrays or record.layers or record.replicate:
+    more = (record.evaluations, record.layers, record.replicate)
+    unknown = (record.dev_counts, record.train_loss, record.label_entropy, record.arrays)
+    if record.best != record.last or any(more) or any(value is not None for value in unknown):
         yield "an imported run has one score and nothing else"
 
 
@@ -115,7 +118,6 @@ def _course(record: RunRecord, metric: Metric) -> Iterator[str]:
     if max((record.best.step, *steps)) > record.last.step:
         yield f"an evaluation after the last update, {record.last.step}"
     scores = [Score(value=e.value, step=e.step, confusion=e.confusion) for e in record.evaluations]
-    best = metric.best([record.last.value, *(score.value for score in scores)])
     diverged = record.status == "diverged"
     if diverged:
         if not _equal(record.last.value, record.constant) or record.last.confusion is not None:
@@ -126,8 +128,9 @@ def _course(record: RunRecord, metric: Metric) -> Iterator[str]:
         yield "the last score is not that of the last evaluation"
     elif scores and not any(_same(record.best, score) for score in scores):
         yield "the best score is that of no evaluation"
-    if not diverged and metric.is_better(best, record.best.value):
-        yield f"the best score is {record.best.value}, where another is {best}"
+    best = metric.best(score.value for score in scores or [record.best if diverged else record.last])
+    if metric.is_better(best, record.best.value) or (scores and best != record.best.value):
+        yield f"the best score is {record.best.value}, where the best of all is {best}"
     if (work := record.fine_tuning) is not None:
         yield from _updates(record, work, metric)
 
@@ -137,8 +140,14 @@ def _updates(record: RunRecord, work: FineTuning, metric: Metric) -> Iterator[st
     last, total = record.last.step, work.total_updates
     if last > total or (record.status == "completed" and last != total):
         yield f"it ended after {last} of {total} updates"
-    if record.status == "completed" and isinstance(metric, LabelMetric) and record.last.confusion is None:
+    counted = [record.last, record.best] if record.status == "completed" else []
+    if isinstance(metric, LabelMetric) and None in [s.confusion for s in (*counted, *record.evaluations)]:
         yield "a score without its counts"
+    steps = [evaluation.step for evaluation in record.evaluations]
+    recipe, per_epoch = work.recipe, work.recipe.updates_per_epoch(work.task.n_train)
+    points = sorted(evaluation_points(total, per_epoch, recipe.evaluations_per_epoch)) if steps else []
+    if steps != (points if record.status == "completed" else points[: len(steps)]):
+        yield f"evaluations after {steps} updates, where its recipe has them after {points}"
     entropy = record.label_entropy
     if entropy is not None and not 0 <= entropy <= math.log(work.task.n_labels) + TOLERANCE:
         yield f"no entropy of {work.task.n_labels} labels is {entropy}"

@@ -7,6 +7,7 @@ checked envelope with the thinned traces beside it. Equal runs give equal bytes.
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,22 +44,30 @@ def write_archive(collection: Collection, path: Path) -> None:
     """
     collection.check_readable()
     buffer = io.BytesIO()
+    header, lines = _header(collection), list(map(canonical_json, _lines(collection)))
+    first = canonical_json({**header, "checksum": _checksum(header, lines)})
     with gzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=9, mtime=0) as file:
-        for line in _lines(collection):
-            file.write((canonical_json(line) + "\n").encode())
+        for line in (first, *lines):
+            file.write(f"{line}\n".encode())
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, buffer.getvalue())
 
 
-def _lines(collection: Collection) -> Iterator[dict[str, Any]]:
-    header = {
+def _header(collection: Collection) -> dict[str, Any]:
+    return {
         "archive": ARCHIVE_FORMAT,
         "runs": len(collection.runs),
         "plans": {group: plan.model_dump(mode="json") for group, plan in collection.plans.items()},
         "unplaced_errors": collection.unplaced_errors,
         "starts": sorted(collection.starts),
     }
-    yield {**header, "checksum": digest(header)}
+
+
+def _checksum(header: dict[str, Any], lines: list[str]) -> str:
+    return hashlib.sha256("\n".join([canonical_json(header), *lines]).encode()).hexdigest()
+
+
+def _lines(collection: Collection) -> Iterator[dict[str, Any]]:
     for run in sorted(collection.runs, key=lambda run: run.record.key):
         record, traces = run.record.model_dump(mode="json"), run.traces.model_dump(mode="json")
         yield {"checksum": digest(record), "record": record, "traces": traces}
@@ -75,8 +84,8 @@ def read_archive(path: Path) -> Collection:
         first, *lines = read_lines(path)
         header = read_json(first)
         version, count = header["archive"], header["runs"]
-        if version == ARCHIVE_FORMAT and header.pop("checksum") != digest(header):
-            raise ValueError("its header was changed after it was written")
+        if version == ARCHIVE_FORMAT and header.pop("checksum") != _checksum(header, lines):
+            raise ValueError("it was changed after it was written")
         plans = {group: Plan.model_validate(plan) for group, plan in header["plans"].items()}
         unplaced = COUNT.validate_python(header["unplaced_errors"])
         starts = STARTS.validate_python(header.get("starts", ()))

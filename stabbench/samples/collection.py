@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from stabbench.samples.stability import Stability
-
-COMMON = ("n_dev", "dev_counts", "constant")
-"""What all runs of a group have in common, besides what their specifications say: they have the same rows."""
 
 
 @dataclass(frozen=True)
@@ -177,7 +174,7 @@ def collect(parts: Iterable[Collection], planned_seeds: Sequence[int] = ()) -> C
         for run in part.runs:
             copies.setdefault(run.record.key, []).append(run)
     runs = tuple(_one(copies[key]) for key in sorted(copies))
-    _check_common(runs)
+    _check_common(run.record for run in runs)
     done: dict[str, set[int]] = {}
     for run in runs:
         if is_plain(run.record):
@@ -225,19 +222,28 @@ def _one(copies: list[RunWithTraces]) -> RunWithTraces:
     return copies[0]
 
 
-def _check_common(runs: Iterable[RunWithTraces]) -> None:
-    """Raise a ``RecordError`` where two runs of a group were not scored on the same rows."""
-    firsts: dict[str, RunRecord] = {}
-    for run in runs:
-        one, first = run.record, firsts.setdefault(run.record.group, run.record)
-        for name in COMMON:
-            mine, others = getattr(one, name), getattr(first, name)
-            if None not in (mine, others) and not _alike(mine, others):
+def _check_common(records: Iterable[RunRecord]) -> None:
+    """Raise a ``RecordError`` where two runs of a group cannot both be of it: they share rows and model."""
+    firsts: dict[tuple[str, str], tuple[RunRecord, object]] = {}
+    for record in records:
+        for name, mine in _common(record):
+            first, others = firsts.setdefault((record.group, name), (record, mine))
+            if not _alike(mine, others):
                 raise RecordError(
-                    f"the runs {first.key} and {one.key} are of one group ({one.strategy} on {one.task}), "
-                    f"but {name} is {others} in one and {mine} in the other.",
+                    f"the runs {first.key} and {record.key} are of one group ({record.strategy} on "
+                    f"{record.task}), but {name} is {others} in one and {mine} in the other.",
                     "one of them is not what it says: delete its folder, and run the session again.",
                 )
+
+
+def _common(record: RunRecord) -> Iterator[tuple[str, object]]:
+    """Yield what a run has in common with all others of its group, besides what its specification says."""
+    for name in ("n_dev", "dev_counts", "constant", "label_entropy"):
+        yield name, getattr(record, name)
+    if record.layers:  # not kept by baselines
+        yield "layers", record.layers
+    if record.status == "completed":
+        yield "whether there is a training loss", record.train_loss is not None
 
 
 def _alike(one: object, other: object) -> bool:

@@ -42,7 +42,7 @@ def test_what_is_written_is_read(
     folder = tmp_path_factory.mktemp("baseline")
     first = records(ours, train_loss=0.25, label_entropy=0.6931)
     second = records(devlin, strategy="devlin", environment={"device": "gpu", "threads": 4})
-    second = [*second, record(99, 200, strategy="devlin", best=Score(value=0.9, step=7))]
+    second = [*second, record(99, 200, strategy="devlin", best=Score(value=250 / N, step=7))]
     write_baseline(folder / "a.jsonl", groups(first, second))
     found = {run.key: run for run in read_baseline(folder / "a.jsonl").records}
     assert found.keys() == {run.key for run in (*first, *second)}

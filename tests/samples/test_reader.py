@@ -217,7 +217,7 @@ def test_a_store_and_the_baseline_saved_from_it_are_the_same_runs(tmp_path: Path
     store, place = Store(tmp_path / "store"), tmp_path / "main.jsonl"
     for run in records(STEADY):
         evaluation = Evaluation(**dict(run.last), dev_loss=0.5)
-        store.write(run.model_copy(update={"evaluations": (evaluation,)}), {"loss": np.ones(3)})
+        store.write(run.model_copy(update={"evaluations": (evaluation,)}), {"loss": np.ones(468)})
     write_baseline(place, stabbench.load(store).groups())
     joined = stabbench.load(store, place)
     assert joined.records == stabbench.load(place, store).records == stabbench.load(store).records
