@@ -47,6 +47,8 @@ def _malformed(arrays: Arrays) -> Iterator[str]:
     for name, (dimensions, kinds) in ARRAYS.items():
         if name in arrays and (arrays[name].ndim != dimensions or arrays[name].dtype.kind not in kinds):
             yield f"{name} is of shape {arrays[name].shape} and type {arrays[name].dtype}"
+    if "gradient_norm" in arrays and "loss" not in arrays:
+        yield "gradient_norm without loss"
     if len(arrays.get("trace_steps", ())) != len(arrays.get("layer_norms", ())):
         yield "layer_norms has not the rows that trace_steps names"
 

@@ -57,7 +57,7 @@ def _imported(record: RunRecord) -> Iterator[str]:
         yield "the group is not that of the imported names"
     if record.key != imported_key(record):
         yield "the key is not that of the imported score"
-    more = (record.evaluations, record.layers, record.replicate)
+    more = (record.evaluations, record.layers, record.replicate, record.last.step)
     unknown = (record.dev_counts, record.train_loss, record.label_entropy, record.arrays)
     if record.best != record.last or any(more) or any(value is not None for value in unknown):
         yield "an imported run has one score and nothing else"

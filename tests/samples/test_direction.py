@@ -49,8 +49,8 @@ def scored(
             n_dev=500,
             status="diverged" if score is None else "completed",
             reason="NaN" if score is None else None,
-            last=Score(value=constant if score is None else score, step=9),
-            best=Score(value=(scores if best is None else best)[seed] or constant, step=5),
+            last=Score(value=constant if score is None else score, step=0),
+            best=Score(value=(scores if best is None else best)[seed] or constant, step=0),
             created="2025-01-01T00:00:00+00:00",
             imported_from="a file",
         )
