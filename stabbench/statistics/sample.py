@@ -43,8 +43,8 @@ class Sample:
     ) -> "Sample":
         """A sample from anything array-like; `failed` defaults to no failed run.
 
-        A perplexity may be of any finite size: one beyond 1e75 counts as 1e75, which changes no verdict, since
-        a mean and a spread of that size are beyond every bound.
+        A perplexity may be of any finite size: one beyond 1e75 counts as 1e75, which changes no verdict,
+        since a mean and a spread of that size are beyond every bound.
 
         Args:
             scores: as they were measured.

@@ -23,7 +23,7 @@ from stabbench.samples.imports import import_scores
 from stabbench.samples.reader import load
 from stabbench.samples.stability import Stability
 from stabbench.spec import Seeds
-from tests.samples.records import MAJORITY, SHAKY, STEADY, N, record, records
+from tests.samples.records import MAJORITY, SHAKY, STEADY, N, confusion, record, records
 
 ROOT = Path(__file__).parents[2]
 
@@ -42,7 +42,10 @@ def test_what_is_written_is_read(
     folder = tmp_path_factory.mktemp("baseline")
     first = records(ours, train_loss=0.25, label_entropy=0.6931)
     second = records(devlin, strategy="devlin", environment={"device": "gpu", "threads": 4})
-    second = [*second, record(99, 200, strategy="devlin", best=Score(value=250 / N, step=7))]
+    second = [
+        *second,
+        record(99, 200, strategy="devlin", best=Score(value=250 / N, step=7, confusion=confusion(250))),
+    ]
     write_baseline(folder / "a.jsonl", groups(first, second))
     found = {run.key: run for run in read_baseline(folder / "a.jsonl").records}
     assert found.keys() == {run.key for run in (*first, *second)}
@@ -223,6 +226,13 @@ def test_a_misspelt_choice_is_told_from_an_empty_store(
     error = capsys.readouterr().err
     assert f".stabbench has no group of the {option} {name!r}" in error
     assert f"did you mean {near!r}" in error
+
+
+@pytest.mark.parametrize("name", ["../x/y", "a/b", "", ".", "..", "/tmp/x"])
+def test_a_name_is_no_path(place: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["baseline", "save", name]) == 2
+    assert "is no name of a baseline" in capsys.readouterr().err
+    assert not list(place.rglob("*.jsonl"))
 
 
 def test_a_small_baseline_is_saved_with_a_warning(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
