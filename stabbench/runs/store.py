@@ -35,7 +35,7 @@ from stabbench.runs.written import read_record, write_record
 from stabbench.spec import RunSpec
 from stabbench.stored import Stored, digest
 
-PlannedSeeds = TypeAdapter(frozenset[Annotated[int, Field(strict=True, ge=0, le=LARGEST_SEED)]])
+SEEDS = TypeAdapter(frozenset[Annotated[int, Field(strict=True, ge=0, le=LARGEST_SEED)]])
 
 
 class ErrorNote(Stored):
@@ -296,7 +296,7 @@ class Store:
         found = {}
         for place in sorted((self.root / "stopped").glob("*.json")):
             try:
-                found[place.stem] = tuple(sorted(PlannedSeeds.validate_python(read_json(read_file(place)))))
+                found[place.stem] = tuple(sorted(SEEDS.validate_python(read_json(read_file(place)))))
             except ValueError as error:
                 raise RecordError(
                     f"{place}, which says what a group was to have, cannot be read: {error}.",
