@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import math
 from collections.abc import Iterator, Sequence
+from functools import cache
 from itertools import pairwise
 
 from stabbench import metrics
@@ -43,7 +44,7 @@ def _names(record: RunRecord, metric: Metric) -> Iterator[str]:
         for name, value in expected.items():
             if (own := getattr(record, name)) != value:
                 yield f"{name} is {own!r}, where the specification says {value!r}"
-        if (spec.key, spec.group) != (record.key, record.group):
+        if spec.key != record.key:  # and so is the group, which was checked as it is stored
             yield "its specification is written in another way than its key says"
     if record.better != metric.better:
         yield f"of its {record.metric} the {record.better} score is better, of ours the {metric.better}"
@@ -117,7 +118,7 @@ def _course(record: RunRecord, metric: Metric) -> Iterator[str]:
         yield "its evaluations are not one after the other"
     if max((record.best.step, *steps)) > record.last.step:
         yield f"an evaluation after the last update, {record.last.step}"
-    scores = [Score(value=e.value, step=e.step, confusion=e.confusion) for e in record.evaluations]
+    scores = record.evaluations
     diverged = record.status == "diverged"
     if diverged:
         if not _equal(record.last.value, record.constant) or record.last.confusion is not None:
@@ -145,12 +146,17 @@ def _updates(record: RunRecord, work: FineTuning, metric: Metric) -> Iterator[st
         yield "a score without its counts"
     steps = [evaluation.step for evaluation in record.evaluations]
     recipe, per_epoch = work.recipe, work.recipe.updates_per_epoch(work.task.n_train)
-    points = sorted(evaluation_points(total, per_epoch, recipe.evaluations_per_epoch)) if steps else []
+    points = _points(total, per_epoch, recipe.evaluations_per_epoch) if steps else []
     if steps != (points if record.status == "completed" else points[: len(steps)]):
         yield f"evaluations after {steps} updates, where its recipe has them after {points}"
     entropy = record.label_entropy
     if entropy is not None and not 0 <= entropy <= math.log(work.task.n_labels) + TOLERANCE:
         yield f"no entropy of {work.task.n_labels} labels is {entropy}"
+
+
+@cache
+def _points(updates: int, per_epoch: int, evaluations: int) -> list[int]:
+    return sorted(evaluation_points(updates, per_epoch, evaluations))
 
 
 def _provenance(record: RunRecord, metric: Metric) -> Iterator[str]:

@@ -16,7 +16,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,7 +32,7 @@ from stabbench.runs.index import collecting_later, read_through
 from stabbench.runs.leases import Lease
 from stabbench.runs.record import LARGEST_SEED, Arrays, RunRecord
 from stabbench.runs.written import read_record, write_record
-from stabbench.spec import RunSpec
+from stabbench.spec import Command, FineTuning, RunSpec
 from stabbench.stored import Stored, digest
 
 SEEDS = TypeAdapter(frozenset[Annotated[int, Field(strict=True, ge=0, le=LARGEST_SEED)]])
@@ -118,7 +118,7 @@ class Store:
         Each is read once, and only where the store's index does not have it.
         """
         with collecting_later():
-            return read_through(self.root / "index.json", RunRecord, self.keys(), self.read, _check)
+            return read_through(self.root / "index.json", RunRecord, self.keys(), self.read, _checker())
 
     def records(self) -> Iterator[RunRecord]:
         """Yield every readable record, by key; unreadable ones are in ``problems``."""
@@ -305,11 +305,24 @@ class Store:
         return found
 
 
-def _check(key: str, record: RunRecord) -> None:
-    """Raise a ``ValueError`` unless what an index has of a run can be its record."""
-    if record.key != key:
-        raise ValueError(f"the record of {record.key}")
-    check_record(record)
+def _checker() -> Callable[[str, RunRecord], None]:
+    """Return what raises a ``ValueError`` unless what an index has of a run can be its record.
+
+    The work of a group is digested once; all its other runs must have the same.
+    """
+    works: dict[str, FineTuning | Command] = {}
+
+    def check(key: str, record: RunRecord) -> None:
+        if record.key != key:
+            raise ValueError(f"the record of {record.key}")
+        if (spec := record.spec) is not None:
+            if record.group not in works and spec.group == record.group:
+                works[record.group] = spec.work
+            if works.get(record.group) != spec.work:
+                raise ValueError("a group that is not that of the specification")
+        check_record(record)
+
+    return check
 
 
 def _remove(place: Path) -> None:
