@@ -22,14 +22,20 @@ TOLERANCE = 1e-9
 """Largest difference of a stored score and the one that its counts give, relative where it is above 1."""
 
 
-def check_record(record: RunRecord) -> None:
+def check_record(record: RunRecord, key: str | None = None) -> None:
     """Raise ``ValueError``, naming what is wrong, unless a record agrees with itself.
 
     Names, metric, dev rows, seed and key must be the specification's, or those of an import; the counts must
     be possible; scores and the constant classifier's must be what the counts give; the best score must be
     the best. Where the metric is no function of counts, and for imported scores, only the range is known.
+
+    Args:
+        record: the record.
+        key: the key of its specification, where it is known already.
     """
     metric = metrics.named(record.metric, record.better)
+    if record.spec is not None and (key or record.spec.key) != record.key:
+        raise ValueError("its specification is written in another way than its key says")
     for part in (_names, _counts, _course, _provenance):
         for wrong in part(record, metric):
             raise ValueError(wrong)
@@ -44,8 +50,6 @@ def _names(record: RunRecord, metric: Metric) -> Iterator[str]:
         for name, value in expected.items():
             if (own := getattr(record, name)) != value:
                 yield f"{name} is {own!r}, where the specification says {value!r}"
-        if spec.key != record.key:  # and so is the group, which was checked as it is stored
-            yield "its specification is written in another way than its key says"
     if record.better != metric.better:
         yield f"of its {record.metric} the {record.better} score is better, of ours the {metric.better}"
     if spec is None:

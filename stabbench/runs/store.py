@@ -33,7 +33,7 @@ from stabbench.runs.leases import Lease
 from stabbench.runs.record import LARGEST_SEED, Arrays, RunRecord
 from stabbench.runs.written import read_record, write_record
 from stabbench.spec import Command, FineTuning, RunSpec
-from stabbench.stored import Stored, digest
+from stabbench.stored import Stored, canonical_json, digest
 
 SEEDS = TypeAdapter(frozenset[Annotated[int, Field(strict=True, ge=0, le=LARGEST_SEED)]])
 
@@ -308,19 +308,27 @@ class Store:
 def _checker() -> Callable[[str, RunRecord], None]:
     """Return what raises a ``ValueError`` unless what an index has of a run can be its record.
 
-    The work of a group is digested once; all its other runs must have the same.
+    The work of a group is digested once: all its other runs must have the same, and their keys are made from
+    its text, which takes a tenth of the time.
     """
-    works: dict[str, FineTuning | Command] = {}
+    known: dict[str, tuple[FineTuning | Command, str]] = {}
 
     def check(key: str, record: RunRecord) -> None:
         if record.key != key:
             raise ValueError(f"the record of {record.key}")
-        if (spec := record.spec) is not None:
-            if record.group not in works and spec.group == record.group:
-                works[record.group] = spec.work
-            if works.get(record.group) != spec.work:
-                raise ValueError("a group that is not that of the specification")
-        check_record(record)
+        if (spec := record.spec) is None:
+            return check_record(record)
+        if record.group not in known:
+            if spec.group != record.group:
+                raise ValueError("the group is not that of the specification")
+            marked = {**spec.model_dump(mode="json"), "replicate": ["replicate"], "seeds": ["seeds"]}
+            known[record.group] = spec.work, canonical_json(marked)
+        work, text = known[record.group]
+        if spec.work != work:
+            raise ValueError("the work is not that of its group")
+        text = text.replace('["replicate"]', str(spec.replicate))
+        text = text.replace('["seeds"]', canonical_json(dict(spec.seeds)))
+        check_record(record, hashlib.sha256(text.encode()).hexdigest())
 
     return check
 
