@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from functools import cache
 from typing import Any, ClassVar
 
@@ -18,6 +19,11 @@ def canonical_json(data: Any) -> str:
 def digest(data: Any) -> str:
     """Return the SHA-256 of the canonical JSON of ``data``, in hexadecimal."""
     return hashlib.sha256(canonical_json(data).encode()).hexdigest()
+
+
+def is_key(name: str) -> bool:
+    """Return whether a name can be a digest: every run and every group is called by one."""
+    return re.fullmatch(r"[0-9a-f]{64}", name) is not None
 
 
 class Frozen(BaseModel):

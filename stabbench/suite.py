@@ -29,6 +29,8 @@ def parse_seeds(seeds: int | str | Sequence[int]) -> tuple[int, ...]:
     found = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
     if (isinstance(seeds, int) and seeds < 0) or any(seed < 0 for seed in found):
         raise StabbenchError(f"seeds {seeds!r} are negative.", action)
+    if max(found, default=0) >= 2**63:
+        raise StabbenchError(f"seed {max(found)} is too large.", "give seeds below 2**63.")
     if not found:
         raise StabbenchError("there are no seeds to run.", action)
     if len(set(found)) != len(found):

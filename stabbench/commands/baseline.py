@@ -72,6 +72,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _save(arguments: argparse.Namespace) -> None:
+    if not arguments.name or arguments.name.startswith(".") or Path(arguments.name).name != arguments.name:
+        raise StabbenchError(
+            f"{arguments.name!r} is no name of a baseline.", "give a plain name, and a folder with --folder."
+        )
     path = arguments.folder / f"{arguments.name}{SUFFIX}"
     if path.exists() and not arguments.replace:
         raise StabbenchError(f"{path} exists.", "choose another name, or say --replace.")

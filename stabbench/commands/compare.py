@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from dataclasses import replace
 
 from tabulate import tabulate
@@ -11,10 +12,11 @@ from tabulate import tabulate
 from stabbench.commands.sources import PLACE, add_places, read_source
 from stabbench.commands.textplot import strips
 from stabbench.errors import StabbenchError
-from stabbench.samples.comparison import check_comparable, differences, short
+from stabbench.samples.comparison import NotComparable, check_comparable, differences, short
+from stabbench.samples.scores import Incomplete
 from stabbench.samples.stability import Stability
 from stabbench.samples.verdict import Verdict
-from stabbench.statistics import Evidence
+from stabbench.statistics import Evidence, Outcome, overall
 from stabbench.text import shown, terminal, terminal_line
 
 
@@ -23,36 +25,72 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("a", help=f"the reference: {PLACE}")
     parser.add_argument("b", help="what is compared with it, named likewise")
     add_places(parser)
+    parser.add_argument(
+        "--inconclusive",
+        choices=("fail", "warn"),
+        help="INCONCLUSIVE exits like a FAIL (1) or like a PASS (0); default: with 3",
+    )
     parser.add_argument("--checkpoint", choices=("last", "best"), default="last", help="default: last")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the comparison of every pair of groups on one task and model."""
+    """Print the comparison of every pair of groups of one task and model, and return what a gate would.
+
+    0 is PASS of all verdicts, 1 a FAIL, 3 INCONCLUSIVE without a FAIL (1 or 0 with ``--inconclusive fail`` or
+    ``warn``). A pair that cannot be judged is told, and makes that 2 where nothing FAILs.
+    """
     sides = [
         read_source(text, arguments)[0].groups(arguments.checkpoint) for text in (arguments.a, arguments.b)
     ]
-    pairs = _pairs(*sides)
+    pairs, strangers = _pairs(*sides)
     if not pairs:
         names = [", ".join(map(str, side)) or "nothing" for side in sides]
-        raise StabbenchError(
-            f"{arguments.a} and {arguments.b} have no task and model in common: {names[0]}; {names[1]}.",
-            "name two sources of the same task and model.",
+        raise (
+            strangers[0]
+            if strangers
+            else StabbenchError(
+                f"{arguments.a} and {arguments.b} have no task and model in common: {names[0]}; {names[1]}.",
+                "name two sources of the same task and model.",
+            )
         )
-    print(terminal("\n\n".join(compare(a, b) for a, b in pairs)))
+    outcomes: list[Outcome] = []
+    problems: list[StabbenchError] = [*strangers]
+    for number, (a, b) in enumerate(pairs):
+        try:
+            text, verdicts = compare(a, b)
+        except Incomplete as error:
+            problems.append(error)
+            continue
+        print(terminal(("\n\n" if number else "") + text))
+        outcomes += verdicts
     paired = {id(group) for pair in pairs for group in pair}
     for text, side in zip((arguments.a, arguments.b), sides, strict=True):
         alone = [str(group) for group in side if id(group) not in paired]
         if alone:
             print(f"\n{shown(f'only in {text}: ' + ', '.join(alone))}")
-    return 0
+    for problem in problems:
+        print(f"not compared: {problem}", file=sys.stderr)
+    return _code(overall(outcomes), bool(problems), arguments.inconclusive)
 
 
-def compare(a: Stability, b: Stability) -> str:
-    """Return the comparison of a reference A and a candidate B, as text.
+def _code(outcome: Outcome, problems: bool, inconclusive: str | None) -> int:
+    if outcome is Outcome.FAIL:
+        return 1
+    if problems:
+        return 2
+    codes = {"fail": 1, "warn": 0, None: 3}
+    return 0 if outcome is Outcome.PASS else codes[inconclusive]
+
+
+def compare(a: Stability, b: Stability) -> tuple[str, list[Outcome]]:
+    """Return the comparison of a reference A and a candidate B as text, and its verdicts.
 
     Raises:
+        Incomplete: when a group lacks a run.
         NotComparable: when data, split, metric or model differ.
     """
+    a.check_complete()
+    b.check_complete()
     check_comparable(a.runs, b.runs)
     title, one, two = shown(f"{a.task}, {a.model}"), shown(f"A {a.strategy}"), shown(f"B {b.strategy}")
     if a.strategy == b.strategy:
@@ -78,7 +116,7 @@ def compare(a: Stability, b: Stability) -> str:
         ),
         *(shown(f"environment             {note}") for note in steadier.environments),
     ]
-    return "\n".join(lines)
+    return "\n".join(lines), [steadier.outcome, regression.outcome]
 
 
 def _alone(verdict: Verdict) -> str:
@@ -105,13 +143,30 @@ def _row(name: str, group: Stability) -> list[str]:
     return [name, str(group.finished), f"{group.failed}/{group.finished}", *cells]
 
 
-def _pairs(first: list[Stability], second: list[Stability]) -> list[tuple[Stability, Stability]]:
-    """Pair groups of one task and model: by strategy where a side has several, else whatever they are."""
-    found = []
+def _pairs(
+    first: list[Stability], second: list[Stability]
+) -> tuple[list[tuple[Stability, Stability]], list[NotComparable]]:
+    """Pair groups of one task and model: by strategy where a side has several, else whatever they are.
+
+    A task is its data, split and metric, not its name alone. Groups that have the names of others in common,
+    but nothing that they may be compared with, are the second part.
+    """
+    found, strangers = [], []
     for a in first:
-        rivals = [b for b in second if (b.task, b.model) == (a.task, a.model)]
-        peers = [b for b in first if (b.task, b.model) == (a.task, a.model)]
+        namesakes = [(b, _difference(a, b)) for b in second if (b.task, b.model) == (a.task, a.model)]
+        rivals = [b for b, error in namesakes if error is None]
+        peers = [one for one in first if one.task == a.task and _difference(a, one) is None]
+        if not rivals:
+            strangers += [error for _, error in namesakes if error is not None][:1]
         if len(rivals) > 1 or len(peers) > 1:
             rivals = [b for b in rivals if b.strategy == a.strategy]
         found += [(a, b) for b in rivals]
-    return found
+    return found, strangers
+
+
+def _difference(a: Stability, b: Stability) -> NotComparable | None:
+    try:
+        check_comparable(a.runs, b.runs)
+    except NotComparable as error:
+        return error
+    return None

@@ -12,7 +12,12 @@ from stabbench.text import terminal_line
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("file", type=Path, nargs="+", help="CSV or JSON, a row a run; see docs/baselines.md")
+    parser.add_argument(
+        "file",
+        type=Path,
+        nargs="+",
+        help="table or JSON, a row a run; see docs/baselines.md",
+    )
     parser.add_argument(
         "--better",
         choices=("higher", "lower"),

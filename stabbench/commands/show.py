@@ -38,9 +38,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def describe(record: RunRecord) -> str:
     """Return a record in a few lines of text."""
+    replicate = f", replicate {record.replicate}" if record.replicate else ""
     lines = [
         f"run       {record.key}",
-        f"what      {record.strategy} / {record.task} / {record.model}, seed {record.seed}",
+        f"what      {record.strategy} / {record.task} / {record.model}, seed {record.seed}{replicate}",
         f"status    {record.status}" + (f": {record.reason}" if record.reason else ""),
         f"last      {record.metric} {record.last.value:.4f} after {record.last.step} updates",
         f"best      {record.metric} {record.best.value:.4f} after {record.best.step} updates",

@@ -62,9 +62,13 @@ class Metric:
 
         Args:
             value: in the metric's own unit.
-            digits: decimals of points; a metric that is not shown in points gets two more.
+            digits: decimals of points; a metric that is not shown in points gets two more, and numbers from a
+                million on have three digits and an exponent.
         """
-        return f"{self.scale * value:.{digits if self.scale == 100 else digits + 2}f}"
+        shown = self.scale * value
+        if abs(shown) >= 1e6:
+            return f"{shown:.3g}"
+        return f"{shown:.{digits if self.scale == 100 else digits + 2}f}"
 
     def is_better(self, score: float, than: float) -> bool:
         """Return whether one score is better than another."""

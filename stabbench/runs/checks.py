@@ -5,31 +5,44 @@ A checksum shows that a record is as it was written; this shows that what was wr
 
 from __future__ import annotations
 
+import datetime
 import math
 from collections.abc import Iterator, Sequence
+from functools import cache
+from itertools import pairwise
 
 from stabbench import metrics
 from stabbench.metrics import Counts, LabelMetric, LossMetric, Metric
+from stabbench.recipe import evaluation_points
 from stabbench.runs.record import RunRecord, Score
-from stabbench.spec import FORMAT_VERSION
+from stabbench.spec import FORMAT_VERSION, FineTuning
+from stabbench.stored import digest
 
 TOLERANCE = 1e-9
-"""Largest difference of a stored score and the one that its counts give."""
+"""Largest difference of a stored score and the one that its counts give, relative where it is above 1."""
 
 
-def check_record(record: RunRecord) -> None:
+def check_record(record: RunRecord, key: str | None = None) -> None:
     """Raise ``ValueError``, naming what is wrong, unless a record agrees with itself.
 
-    Names, metric, dev rows and seed must be the specification's; the counts must be possible; scores and
-    the constant classifier's must be what the counts give. Without counts (imported scores, metrics that
-    are no function of them) there is nothing to compare.
+    Names, metric, dev rows, seed and key must be the specification's, or those of an import; the counts must
+    be possible; scores and the constant classifier's must be what the counts give; the best score must be
+    the best. Where the metric is no function of counts, and for imported scores, only the range is known.
+
+    Args:
+        record: the record.
+        key: the key of its specification, where it is known already.
     """
-    for wrong in _contradictions(record):
-        raise ValueError(wrong)
+    metric = metrics.named(record.metric, record.better)
+    if record.spec is not None and (key or record.spec.key) != record.key:
+        raise ValueError("its specification is written in another way than its key says")
+    for part in (_names, _counts, _course, _provenance):
+        for wrong in part(record, metric):
+            raise ValueError(wrong)
 
 
-def _contradictions(record: RunRecord) -> Iterator[str]:
-    spec, counts, metric = record.spec, record.dev_counts, metrics.named(record.metric, record.better)
+def _names(record: RunRecord, metric: Metric) -> Iterator[str]:
+    spec = record.spec
     if spec is not None:
         if spec.format != FORMAT_VERSION:
             yield f"a specification of format {spec.format}, not {FORMAT_VERSION}"
@@ -37,24 +50,128 @@ def _contradictions(record: RunRecord) -> Iterator[str]:
         for name, value in expected.items():
             if (own := getattr(record, name)) != value:
                 yield f"{name} is {own!r}, where the specification says {value!r}"
-    if record.better == "lower" and metric.better == "higher":  # 0.1.0 wrote no direction: read as higher
-        yield f"of its {record.metric} the lower score is better, of ours the higher"
+    if record.better != metric.better:
+        yield f"of its {record.metric} the {record.better} score is better, of ours the {metric.better}"
+    if spec is None:
+        yield from _imported(record)
+
+
+def _imported(record: RunRecord) -> Iterator[str]:
+    """Yield what an imported run cannot have: all that it says is in its group and its key."""
+    if record.group not in imported_groups(record):
+        yield "the group is not that of the imported names"
+    if record.key != imported_key(record):
+        yield "the key is not that of the imported score"
+    more = (record.evaluations, record.layers, record.replicate, record.last.step)
+    unknown = (record.dev_counts, record.train_loss, record.label_entropy, record.arrays)
+    if record.best != record.last or any(more) or any(value is not None for value in unknown):
+        yield "an imported run has one score and nothing else"
+
+
+def imported(record: RunRecord) -> RunRecord:
+    """Return the record of an imported run with its group and its key."""
+    record = record.model_copy(update={"group": imported_groups(record)[0]})
+    return record.model_copy(update={"key": imported_key(record)})
+
+
+def imported_groups(record: RunRecord) -> tuple[str, ...]:
+    """Return the digests that the group of an imported run may have: 0.1.0 knew no direction."""
+    names = ["imported", record.task, record.model, record.strategy, record.metric]
+    numbers = [record.n_dev, record.constant]
+    lower = [["lower"], []] if record.better == "lower" else [[]]
+    return tuple(digest([*names, *direction, *numbers]) for direction in lower)
+
+
+def imported_key(record: RunRecord) -> str:
+    """Return the digest of what was imported of a run."""
+    return digest([record.group, record.seed, record.last.value, record.status])
+
+
+def _counts(record: RunRecord, metric: Metric) -> Iterator[str]:
+    counts = record.dev_counts
     for kind, score in _scores(record):
+        if not _within(metric, score.value):
+            yield f"{kind}: no {record.metric} is {score.value}"
         if (matrix := score.confusion) is None:
             continue
         yield from (f"{kind}: {wrong}" for wrong in _impossible(record, matrix))
         counts = counts or tuple(map(sum, matrix))
-        value = _value(metric, matrix)
+        value = metric.value(matrix) if isinstance(metric, LabelMetric) else None
         if value is not None and not _equal(value, score.value):
             yield f"{kind}: {record.metric} is {score.value}, where its counts give {value}"
+    if not _within(metric, record.constant):
+        yield f"constant: no {record.metric} is {record.constant}"
     if counts is not None:
-        if min(counts) < 0 or sum(counts) != record.n_dev:
+        labels = record.fine_tuning.task.n_labels if record.fine_tuning else len(counts)
+        if min(counts, default=-1) < 0 or sum(counts) != record.n_dev or len(counts) != labels:
             yield f"the labels' counts {list(counts)} are not those of {record.n_dev} rows"
         constant = _constant(metric, counts)
         if constant is not None and not _equal(constant, record.constant):
             yield f"constant is {record.constant}, where the labels' counts give {constant}"
-    if record.status == "diverged" and not _equal(record.last.value, record.constant):
-        yield f"a diverged run scores {record.last.value}, not as the constant classifier"
+    if isinstance(metric, LossMetric):
+        for number, evaluation in enumerate(record.evaluations, start=1):
+            loss = evaluation.dev_loss
+            if loss is None or not _equal(metric.value(loss), evaluation.value):
+                yield f"evaluation {number}: {record.metric} is {evaluation.value}, of a dev loss of {loss}"
+
+
+def _course(record: RunRecord, metric: Metric) -> Iterator[str]:
+    """Yield what is wrong with the order of events, from the first evaluation to the end."""
+    steps = [evaluation.step for evaluation in record.evaluations]
+    if any(after <= before for before, after in pairwise(steps)):
+        yield "its evaluations are not one after the other"
+    if max((record.best.step, *steps)) > record.last.step:
+        yield f"an evaluation after the last update, {record.last.step}"
+    scores = record.evaluations
+    diverged = record.status == "diverged"
+    if diverged:
+        if not _equal(record.last.value, record.constant) or record.last.confusion is not None:
+            yield f"a diverged run scores {record.last.value}, not as the constant classifier"
+        if record.train_loss is not None:
+            yield "a diverged run has no training loss"
+    elif scores and not _same(record.last, scores[-1]):
+        yield "the last score is not that of the last evaluation"
+    elif scores and not any(_same(record.best, score) for score in scores):
+        yield "the best score is that of no evaluation"
+    best = metric.best(score.value for score in scores or [record.best if diverged else record.last])
+    if metric.is_better(best, record.best.value) or (scores and best != record.best.value):
+        yield f"the best score is {record.best.value}, where the best of all is {best}"
+    if (work := record.fine_tuning) is not None:
+        yield from _updates(record, work, metric)
+
+
+def _updates(record: RunRecord, work: FineTuning, metric: Metric) -> Iterator[str]:
+    """Yield what our own trainer cannot have written."""
+    last, total = record.last.step, work.total_updates
+    if last > total or (record.status == "completed" and last != total):
+        yield f"it ended after {last} of {total} updates"
+    counted = [record.last, record.best] if record.status == "completed" else []
+    if isinstance(metric, LabelMetric) and None in [s.confusion for s in (*counted, *record.evaluations)]:
+        yield "a score without its counts"
+    steps = [evaluation.step for evaluation in record.evaluations]
+    recipe, per_epoch = work.recipe, work.recipe.updates_per_epoch(work.task.n_train)
+    points = _points(total, per_epoch, recipe.evaluations_per_epoch) if steps else []
+    if steps != (points if record.status == "completed" else points[: len(steps)]):
+        yield f"evaluations after {steps} updates, where its recipe has them after {points}"
+    entropy = record.label_entropy
+    if entropy is not None and not 0 <= entropy <= math.log(work.task.n_labels) + TOLERANCE:
+        yield f"no entropy of {work.task.n_labels} labels is {entropy}"
+
+
+@cache
+def _points(updates: int, per_epoch: int, evaluations: int) -> list[int]:
+    return sorted(evaluation_points(updates, per_epoch, evaluations))
+
+
+def _provenance(record: RunRecord, metric: Metric) -> Iterator[str]:
+    try:
+        datetime.datetime.fromisoformat(record.created)
+    except ValueError:
+        yield f"created is {record.created!r}, no time"
+    if len(set(record.layers)) < len(record.layers):
+        yield "a layer comes twice"
+    if record.spec is not None and record.rounded_to:
+        yield "a measured score was not rounded"
 
 
 def _scores(record: RunRecord) -> Iterator[tuple[str, Score]]:
@@ -75,12 +192,16 @@ def _impossible(record: RunRecord, matrix: Counts) -> Iterator[str]:
 
 
 def _equal(one: float, other: float) -> bool:
-    return math.isclose(one, other, rel_tol=0.0, abs_tol=TOLERANCE)
+    return math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
 
 
-def _value(metric: Metric, counts: Counts) -> float | None:
-    """Return a metric of counts; ``None`` when it is no function of them."""
-    return metric.value(counts) if isinstance(metric, LabelMetric) else None
+def _same(one: Score, other: Score) -> bool:
+    return (one.value, one.step, one.confusion) == (other.value, other.step, other.confusion)
+
+
+def _within(metric: Metric, score: float) -> bool:
+    low, high = metric.range
+    return low - TOLERANCE <= score <= high + TOLERANCE
 
 
 def _constant(metric: Metric, rows: Sequence[int]) -> float | None:

@@ -1,8 +1,10 @@
 """An index beside the runs of a store: what was read and checked before is not read and checked again.
 
 It is a cache and nothing else. What it holds of a run counts only while the run's files are the very ones
-that were read; without it, or where it cannot be written, a store gives the same, later. Of several who
-write it at once the last one wins, and what it wrote is right.
+that were read, and only if it agrees with itself as a record must; that a run's arrays are its own is known
+from when they were read. Whoever can forge the stamps of the files can forge the files. Without the index, or
+where it cannot be written, a store gives the same, later. Of several who write it at once the last one wins,
+and what it wrote is right.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from stabbench.errors import RecordError
 from stabbench.foreign import Malformed, read_file
 from stabbench.runs.files import write_atomic
 
-INDEX_FORMAT = 1
+INDEX_FORMAT = 2
 """Raised whenever what is kept of a run changes, or what is checked before."""
 
 FRESH_NS = 2 * 10**9
@@ -37,7 +39,11 @@ T = TypeVar("T", bound=BaseModel)
 
 
 def read_through(
-    index: Path, kind: type[T], keys: Iterable[str], read: Callable[[str], T | None]
+    index: Path,
+    kind: type[T],
+    keys: Iterable[str],
+    read: Callable[[str], T | None],
+    check: Callable[[str, T], None],
 ) -> tuple[dict[str, T], dict[str, str]]:
     """Return what is read of many runs, and what is wrong with those that cannot be read, by key.
 
@@ -47,13 +53,14 @@ def read_through(
         kind: what is kept of a run.
         keys: the runs.
         read: reads one run by its key and raises a ``RecordError`` when that is impossible.
+        check: raises a ``ValueError`` where what the index has of a run cannot be true; then it is read anew.
     """
     found: dict[str, T] = {}
     problems: dict[str, str] = {}
     adapter = TypeAdapter(dict[str, tuple[Stamp, kind]])  # type: ignore[valid-type]
     known = _load(index, adapter)
     stamps = {key: _stamp(f"{index.parent}/runs/{key}") for key in keys}
-    fresh = {key for key, stamp in stamps.items() if key not in known or known[key][0] != stamp}
+    fresh = {key for key, stamp in stamps.items() if not _is_known(key, known, stamp, check)}
     now = _now(index.parent) if fresh or known.keys() != stamps.keys() else None
     for key in stamps:
         try:
@@ -68,6 +75,18 @@ def read_through(
         if kept.keys() != known.keys() or fresh & kept.keys():
             _save(index, adapter.dump_json(kept))
     return found, problems
+
+
+def _is_known(
+    key: str, known: dict[str, tuple[Stamp, T]], stamp: Stamp, check: Callable[[str, T], None]
+) -> bool:
+    if key not in known or known[key][0] != stamp:
+        return False
+    try:
+        check(key, known[key][1])
+    except (ValueError, ArithmeticError):
+        return False
+    return True
 
 
 def _stamp(folder: str) -> Stamp:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from stabbench.errors import RecordError
 from stabbench.runs.record import RunRecord
 from stabbench.runs.store import Store
+from stabbench.stored import is_key
 
 
 def merge(target: Store, sources: Sequence[Store]) -> list[tuple[int, int]]:
@@ -24,7 +25,8 @@ def merge(target: Store, sources: Sequence[Store]) -> list[tuple[int, int]]:
     owners = dict.fromkeys(records, target)
     plans, counts = [], []
     for source in sources:
-        theirs, problems = source.read_all()
+        theirs, unreadable = source.read_all()
+        problems = {key: text for key, text in unreadable.items() if is_key(key)}
         if problems:
             raise RecordError(
                 f"{len(problems)} records of {source.root} cannot be read:\n  "

@@ -29,17 +29,23 @@ Arrays = dict[str, NDArray[Any]]
 - ``dev_labels`` [n_dev].
 """
 
-DIMENSIONS = {
-    "loss": 1,
-    "gradient_norm": 1,
-    "trace_steps": 1,
-    "layer_norms": 2,
-    "logits": 2,
-    "best_logits": 2,
-    "dev_labels": 1,
+ARRAYS = {
+    "loss": (1, "f"),
+    "gradient_norm": (1, "f"),
+    "trace_steps": (1, "iu"),
+    "layer_norms": (2, "f"),
+    "logits": (2, "f"),
+    "best_logits": (2, "f"),
+    "dev_labels": (1, "iu"),
 }
-"""How many dimensions each of them has."""
+"""How many dimensions each of them has, and of which kinds of NumPy types it is."""
 
+
+LARGEST_WHOLE = 2**53
+"""No count and no step is larger: such numbers are exact in every reader of JSON."""
+
+LARGEST_SEED = 2**63 - 1
+"""No seed is larger: arrays of seeds hold 64 bits."""
 
 KEPT_BY_SOME = ("evaluations", "layers", "arrays")
 """Fields of a record that not every file of runs keeps."""
@@ -55,7 +61,7 @@ class Score(Frozen):
     """
 
     value: float
-    step: int = Field(ge=0)
+    step: int = Field(ge=0, le=LARGEST_WHOLE)
     confusion: tuple[tuple[int, ...], ...] | None = None
 
 
@@ -100,13 +106,13 @@ class RunRecord(Frozen):
     task: str
     model: str
     strategy: str
-    seed: int = Field(ge=0)
+    seed: int = Field(ge=0, le=LARGEST_SEED)
     replicate: int = Field(default=0, ge=0)
     spec: RunSpec | None
     metric: str
     better: Direction = "higher"
     constant: float
-    n_dev: int = Field(ge=1)
+    n_dev: int = Field(ge=1, le=LARGEST_WHOLE)
     dev_counts: tuple[int, ...] | None = None
     status: Literal["completed", "diverged"]
     reason: str | None = None
@@ -116,7 +122,7 @@ class RunRecord(Frozen):
     train_loss: float | None = None
     label_entropy: float | None = None
     layers: tuple[str, ...] = ()
-    seconds: float | None = None
+    seconds: float | None = Field(default=None, ge=0)
     created: str
     environment: dict[str, str | int | float | bool | None] = Field(default_factory=dict)
     arrays: str | None = None

@@ -22,6 +22,7 @@ from stabbench.registry import suggest
 from stabbench.runs import RunRecord, Score
 from stabbench.runs.checks import check_record
 from stabbench.runs.files import write_atomic
+from stabbench.runs.written import direction_then
 from stabbench.samples.collection import Collection
 from stabbench.samples.stability import Stability
 from stabbench.spec import Direction, RunSpec, Seeds
@@ -147,16 +148,22 @@ def read_baseline(path: Path) -> Collection:
     if count != len(lines) or checksum != _checksum(lines):
         raise RecordError(f"{path} was changed after it was written: its checksum does not match.", REDO)
     records: list[RunRecord] = []
+    groups: set[str] = set()
     group: GroupLine | None = None
     for number, line in enumerate(lines, start=2):
         try:
             data = read_json(line)
             if "group" in data:
-                group = GroupLine.model_validate(data)
+                if version == 1:
+                    data["better"] = direction_then(data)
+                group = GroupLine.model_validate_json(canonical_json(data), strict=True)
+                if group.group in groups:
+                    raise ValueError("its group came before")
+                groups.add(group.group)
             elif group is None:
                 raise ValueError("a run without a group above it")
             else:
-                records.append(_record(group, RunLine.model_validate(data)))
+                records.append(_record(group, RunLine.model_validate_json(canonical_json(data), strict=True)))
         except (ValueError, IndexError, TypeError, ArithmeticError) as error:
             raise RecordError(f"{path}, line {number}, does not fit the schema: {error}", REDO) from error
     return Collection.of(records)

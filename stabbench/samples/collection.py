@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,20 +13,14 @@ from pydantic import Field
 
 from stabbench.errors import RecordError
 from stabbench.runs import Checkpoint, ErrorNote, RunRecord
+from stabbench.samples.lost import UNREADABLE, Lost, is_plain_spec, placed_by_key, starts_of
 from stabbench.samples.traces import NO_TRACES, Traces
-from stabbench.spec import RunSpec, Seeds
-from stabbench.stored import Frozen, canonical_json, digest
+from stabbench.stored import Frozen, canonical_json
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from stabbench.samples.stability import Stability
-
-UNREADABLE = "unreadable"
-"""Kind of error of a run whose record is there but cannot be read."""
-
-TRIED_SEEDS = 100
-"""Seeds from 0 on that are tried when a run's group is sought by its key."""
 
 
 @dataclass(frozen=True)
@@ -57,18 +52,18 @@ class Collection:
     Attributes:
         runs: sorted by key, one per key.
         plans: what was planned, by group; a group without a plan is taken as it is.
-        unplaced_errors: errored runs of groups that have no finished run at all.
-        errors: kind of error by key, for runs whose group ``collect`` has yet to find.
-        unreadable: what is wrong with each record that cannot be read, by key, likewise; after ``collect``
-            those whose group nobody knows.
+        unplaced_errors: lost runs of groups that have no finished run at all.
+        lost: runs without a readable record by key, whose groups ``collect`` has yet to find; after it those
+            whose group nobody knows.
+        starts: keys of the runs that others were to start from, where lost ones say so.
         problems: a message for every record that cannot be read.
     """
 
     runs: tuple[RunWithTraces, ...]
     plans: Mapping[str, Plan] = field(default_factory=dict)
     unplaced_errors: int = 0
-    errors: Mapping[str, str] = field(default_factory=dict)
-    unreadable: Mapping[str, str] = field(default_factory=dict)
+    lost: Mapping[str, Lost] = field(default_factory=dict)
+    starts: frozenset[str] = frozenset()
     problems: tuple[str, ...] = ()
 
     @classmethod
@@ -92,7 +87,7 @@ class Collection:
         Same-seed replicates and runs whose random streams have seeds of their own are set aside, and so are
         groups of which every run is only what others start from (intermediate training).
         """
-        starts = {work.start.key for record in self.records if (work := record.fine_tuning) and work.start}
+        starts = self.starts | set(starts_of(record.spec for record in self.records))
         found: dict[str, list[RunWithTraces]] = {}
         for run in sorted(self.runs, key=lambda run: run.record.seed):
             if is_plain(run.record):
@@ -109,14 +104,14 @@ class Collection:
         return Counter(record.group for record in self.records if not is_plain(record))
 
     def check_readable(self) -> None:
-        """Raise ``Incomplete`` when a record cannot be read and nobody knows which group lacks it."""
+        """Raise ``Incomplete`` when a run errored or cannot be read and nobody knows which group lacks it."""
         from stabbench.samples.scores import Incomplete
 
-        if self.unreadable:
+        if self.lost:
             raise Incomplete(
-                f"{len(self.unreadable)} records cannot be read, and any group may lack them:\n  "
-                + "\n  ".join(self.unreadable.values()),
-                "run their sessions again, or delete their folders.",
+                f"{len(self.lost)} runs have no record that can be read, and any group may lack them:\n  "
+                + "\n  ".join(run.message for run in self.lost.values()),
+                "run their sessions again, or delete their folders and notes.",
             )
 
     def groups(self, checkpoint: Checkpoint = "last") -> list[Stability]:
@@ -126,7 +121,7 @@ class Collection:
         was stopped, no gate judges it, but for ``few_failures`` on a grid that was stopped for its failures.
 
         Raises:
-            Incomplete: when a record cannot be read and nobody knows which group lacks it.
+            Incomplete: when a run has no readable record and nobody knows which group lacks it.
         """
         from stabbench.samples.stability import Stability
 
@@ -155,7 +150,7 @@ def names(record: RunRecord) -> tuple[str, str, str, str]:
 
 def is_plain(record: RunRecord) -> bool:
     """Return whether a run is the first with its seed and has this seed in every random stream."""
-    return record.replicate == 0 and (record.spec is None or record.spec.seeds == Seeds.all(record.seed))
+    return record.replicate == 0 and (record.spec is None or is_plain_spec(record.spec))
 
 
 def _note(kind: str) -> ErrorNote:
@@ -179,29 +174,36 @@ def collect(parts: Iterable[Collection], planned_seeds: Sequence[int] = ()) -> C
         for run in part.runs:
             copies.setdefault(run.record.key, []).append(run)
     runs = tuple(_one(copies[key]) for key in sorted(copies))
+    _check_common(run.record for run in runs)
     done: dict[str, set[int]] = {}
     for run in runs:
         if is_plain(run.record):
             done.setdefault(run.record.group, set()).add(run.record.seed)
-    errors = {key: kind for part in found for key, kind in sorted(part.errors.items()) if key not in copies}
-    unreadable = {key: text for part in found for key, text in part.unreadable.items() if key not in copies}
-    lost = errors | dict.fromkeys(unreadable, UNREADABLE)
-    placed = dict(_placed(lost, runs, planned_seeds))
+    lost = {key: run for part in found for key, run in sorted(part.lost.items()) if key not in copies}
+    specs = [*(run.record.spec for run in runs), *(run.spec for run in lost.values())]
+    starts = frozenset(starts_of(specs)).union(*(part.starts for part in found))
+    placed = dict(placed_by_key(lost, specs, planned_seeds))
     plans: dict[str, Plan] = {}
     for group in sorted(done.keys() | {name for part in found for name in part.plans}):
         known = [part.plans[group] for part in found if group in part.plans]
         finished = done.get(group, set())
         kinds = [(seed, kind) for plan in known for seed, kind in plan.errored.items()]
-        kinds += [(seed, lost[key]) for key, (its, seed) in placed.items() if its == group]
+        kinds += [
+            (spec.seed, lost[key].kind)
+            for key, spec in placed.items()
+            if spec.group == group and is_plain_spec(spec)
+        ]
         errored = dict(sorted((seed, kind) for seed, kind in kinds if seed not in finished))
         seeds = finished.union(planned_seeds, errored, *(plan.seeds for plan in known))
         stopped = finished < seeds and any(plan.stopped for plan in known)
         plans[group] = Plan(seeds=tuple(sorted(seeds)), errored=errored, stopped=stopped)
+    alone = [key for key, spec in placed.items() if spec.group not in done]
     return Collection(
         runs,
         plans,
-        sum(part.unplaced_errors for part in found) + len(errors.keys() - placed.keys() - unreadable.keys()),
-        unreadable={key: text for key, text in sorted(unreadable.items()) if key not in placed},
+        sum(part.unplaced_errors for part in found) + len(alone),
+        lost={key: run for key, run in sorted(lost.items()) if key not in placed},
+        starts=starts,
         problems=tuple(problem for part in found for problem in part.problems),
     )
 
@@ -220,26 +222,31 @@ def _one(copies: list[RunWithTraces]) -> RunWithTraces:
     return copies[0]
 
 
-def _placed(
-    lost: Mapping[str, str], runs: Iterable[RunWithTraces], planned_seeds: Sequence[int]
-) -> Iterator[tuple[str, tuple[str, int]]]:
-    """Yield (key, (group, seed)) of runs that are known by their keys only.
+def _check_common(records: Iterable[RunRecord]) -> None:
+    """Raise a ``RecordError`` where two runs of a group cannot both be of it: they share rows and model."""
+    firsts: dict[tuple[str, str], tuple[RunRecord, object]] = {}
+    for record in records:
+        for name, mine in _common(record):
+            first, others = firsts.setdefault((record.group, name), (record, mine))
+            if not _alike(mine, others):
+                raise RecordError(
+                    f"the runs {first.key} and {record.key} are of one group ({record.strategy} on "
+                    f"{record.task}), but {name} is {others} in one and {mine} in the other.",
+                    "one of them is not what it says: delete its folder, and run the session again.",
+                )
 
-    A run belongs to the group whose specification gives its key with a seed that is likely: one of the first
-    hundred, one up to the one after the largest that is known, or a planned one.
-    """
-    if not lost:
-        return
-    specs: dict[str, RunSpec] = {}
-    largest = 0
-    for run in runs:
-        if run.record.spec is not None:
-            specs.setdefault(run.record.group, run.record.spec)
-            largest = max(largest, run.record.seed)
-    seeds = {*range(max(TRIED_SEEDS, largest + 2)), *planned_seeds}
-    for group, spec in specs.items():
-        data = spec.model_copy(update={"replicate": 0}).model_dump(mode="json")
-        for seed in seeds:
-            key = digest({**data, "seeds": Seeds.all(seed).model_dump()})
-            if key in lost:
-                yield key, (group, seed)
+
+def _common(record: RunRecord) -> Iterator[tuple[str, object]]:
+    """Yield what a run has in common with all others of its group, besides what its specification says."""
+    for name in ("n_dev", "dev_counts", "constant", "label_entropy"):
+        yield name, getattr(record, name)
+    if record.layers:  # not kept by baselines
+        yield "layers", record.layers
+    if record.status == "completed":
+        yield "whether there is a training loss", record.train_loss is not None
+
+
+def _alike(one: object, other: object) -> bool:
+    if isinstance(one, float) and isinstance(other, float):  # logarithms differ by machine in their last bit
+        return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-9)
+    return one == other

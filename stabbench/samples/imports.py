@@ -1,4 +1,4 @@
-"""Scores from elsewhere: a CSV or JSON file of scores by seed becomes records that gates can judge.
+"""Scores from elsewhere: a table of scores by seed becomes records that gates can judge.
 
 One row a run. The columns:
 
@@ -15,34 +15,30 @@ One row a run. The columns:
 | constant | score of the best constant predictor on the same dev rows; needed for f1, losses and others |
 | status | optional: ``completed`` (default) or ``diverged`` |
 
-A JSON file is a list of objects with these names. Recipe, logits and traces are absent, so gates that need
-them say so.
+A table has commas, semicolons or tabs; JSON is a list of objects with these names, or one object a line.
+Recipe, logits and traces are absent, so gates that need them say so.
 """
 
 from __future__ import annotations
 
-import csv
 import datetime
 import hashlib
-import io
-from collections.abc import Iterator, Mapping
-from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
 from stabbench.errors import DataError, UnknownNameError
-from stabbench.foreign import Malformed, read_file, read_json
+from stabbench.foreign import Malformed, read_file
 from stabbench.registry import suggest
 from stabbench.runs import RunRecord, Score, Store
+from stabbench.runs.checks import imported
 from stabbench.samples.rows import COARSEST, Row
+from stabbench.samples.tables import read_rows
 from stabbench.spec import Direction
-from stabbench.stored import digest
 
 
 def import_scores(path: Path, store: Store, better: Direction | None = None) -> int:
-    """Write the runs of a CSV or JSON file into a store and return how many were new.
+    """Write the runs of a table or a JSON file into a store and return how many were new.
 
     Args:
         path: the file.
@@ -74,7 +70,7 @@ def import_scores(path: Path, store: Store, better: Direction | None = None) -> 
 
 
 def read_scores(path: Path, better: Direction | None = None) -> list[RunRecord]:
-    """Return the records of a CSV or JSON file.
+    """Return the records of a table or a JSON file.
 
     Args:
         path: the file.
@@ -87,10 +83,12 @@ def read_scores(path: Path, better: Direction | None = None) -> list[RunRecord]:
         data = read_file(path)
         text = data.decode("utf-8-sig")
     except (Malformed, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read: {error}.", "give a CSV or JSON file in UTF-8.") from error
+        raise DataError(
+            f"{path} cannot be read: {error}.", "give a table or a JSON file in UTF-8."
+        ) from error
     source = f"{path.name} sha256:{hashlib.sha256(data).hexdigest()[:16]}"
     records: dict[tuple[str, int], RunRecord] = {}
-    for place, fields in _rows(path, text):
+    for place, fields in read_rows(path, text):
         try:
             record = _record(Row.model_validate(fields), better, source)
         except ValidationError as error:
@@ -124,41 +122,14 @@ def _with_common_step(records: list[RunRecord]) -> list[RunRecord]:
     return [record.model_copy(update={"rounded_to": steps[record.group]}) for record in records]
 
 
-def _rows(path: Path, text: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    if path.suffix.lower() == ".json":
-        try:
-            rows = read_json(text, number=Decimal)
-        except Malformed as error:
-            raise DataError(f"{path} is not JSON: {error}.", "give a list of objects.") from error
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise DataError(f"{path} is not a list of objects.", "give one object a run.")
-        yield from ((f"entry {number}", row) for number, row in enumerate(rows, start=1))
-        return
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    try:
-        names = list(reader.fieldnames or ())
-        if twice := next((name for name in names if names.count(name) > 1), None):
-            raise ValueError(f"column {twice!r} comes twice")
-        for row in reader:
-            if None in row or None in row.values():
-                raise DataError(
-                    f"{path}, line {reader.line_num}: not as many columns as the header.", "mend the row."
-                )
-            yield f"line {reader.line_num}", {name: value for name, value in row.items() if value != ""}
-    except (csv.Error, ValueError) as error:
-        raise DataError(f"{path}, line {reader.line_num}: {error}.", "mend the file.") from error
-
-
 def _record(row: Row, better: Direction | None, source: str) -> RunRecord:
     metric = row.measured(better)
     constant = row.constant_of(metric)
     score = Score(value=row.score_of(metric), step=0)
-    lower = ["lower"] if metric.better == "lower" else []  # digests of 0.1.0 know no direction
-    group = digest(["imported", row.task, row.model, row.strategy, metric.name, *lower, row.n_dev, constant])
     diverged = row.status == "diverged"
-    return RunRecord(
-        key=digest([group, row.seed, score.value, row.status]),
-        group=group,
+    record = RunRecord(
+        key="unknown",
+        group="unknown",
         task=row.task,
         model=row.model,
         strategy=row.strategy,
@@ -176,3 +147,4 @@ def _record(row: Row, better: Direction | None, source: str) -> RunRecord:
         imported_from=source,
         rounded_to=row.rounded_to,
     )
+    return imported(record)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from stabbench.errors import RecordError, StoreError
@@ -12,7 +13,9 @@ from stabbench.runs.index import collecting_later, read_through
 from stabbench.samples.archive import read_archive
 from stabbench.samples.baselines import read_baseline
 from stabbench.samples.collection import Collection, Plan, RunWithTraces, collect
-from stabbench.samples.traces import NO_TRACES, Traces, thin
+from stabbench.samples.lost import UNREADABLE, Lost
+from stabbench.samples.traces import NO_TRACES, Traces, check_traces, thin
+from stabbench.stored import is_key
 
 
 def load(*sources: str | Path | Store, traces: bool = False, planned_seeds: Sequence[int] = ()) -> Collection:
@@ -60,14 +63,18 @@ def read_store(store: Store, traces: bool = True) -> Collection:
             "give a store's folder, which has a folder `runs`, or the file of an archive or a baseline.",
         )
     records, unreadable = store.read_all()
-    notes = {key: note.kind for key in store.errors() if (note := store.error(key)) and key not in records}
+    notes = {key: note for key in store.errors() if (note := store.error(key)) and key not in records}
+    lost = {
+        key: Lost(note.kind, f"errors/{key}.json tells of a run that errored ({note.kind})")
+        for key, note in notes.items()
+    }
+    lost |= {key: Lost(UNREADABLE, text) for key, text in unreadable.items()}
     thinned = _read_traces(store, records) if traces else {}
     runs = tuple(RunWithTraces(record, thinned.get(key, NO_TRACES)) for key, record in records.items())
     return Collection(
         runs,
         {group: Plan(seeds=seeds, stopped=True) for group, seeds in store.stopped().items()},
-        errors=notes,
-        unreadable=unreadable,
+        lost={key: replace(run, spec=store.spec_of(key)) for key, run in lost.items() if is_key(key)},
         problems=tuple(unreadable.values()),
     )
 
@@ -76,5 +83,8 @@ def _read_traces(store: Store, records: dict[str, RunRecord]) -> dict[str, Trace
     def read(key: str) -> Traces:
         return thin(store.arrays(records[key]))
 
+    def check(key: str, traces: Traces) -> None:
+        check_traces(records[key], traces)
+
     keys = [key for key, record in records.items() if record.arrays is not None]
-    return read_through(store.root / "traces.json", Traces, keys, read)[0]
+    return read_through(store.root / "traces.json", Traces, keys, read, check)[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from stabbench import metrics
 from stabbench.errors import UnknownNameError
 from stabbench.metrics import Metric
+from stabbench.runs.record import LARGEST_SEED, LARGEST_WHOLE
 from stabbench.spec import Direction
 
 COARSEST = 0.01
@@ -29,8 +31,8 @@ class Row(BaseModel):
     strategy: str = Field(min_length=1)
     metric: str = Field(min_length=1)
     better: Direction | None = None
-    n_dev: int = Field(ge=1)
-    seed: int = Field(ge=0)
+    n_dev: int = Field(ge=1, le=LARGEST_WHOLE)
+    seed: int = Field(ge=0, le=LARGEST_SEED)
     score: Decimal | None = None
     n_correct: int | None = Field(default=None, ge=0)
     n_majority: int | None = Field(default=None, ge=1)
@@ -45,7 +47,7 @@ class Row(BaseModel):
             number = None if value is None else Decimal(str(value).strip())
         except InvalidOperation as error:
             raise ValueError("not a number") from error
-        if number is not None and not number.is_finite():
+        if number is not None and not math.isfinite(float(number)):
             raise ValueError("not a finite number; a run that diverged has status diverged and no score")
         return number
 
@@ -129,7 +131,11 @@ class Row(BaseModel):
         """Raise a ``ValueError`` unless a score is possible in this metric on so many rows."""
         low, high = metric.range
         if not low <= score <= high:
-            percent = "; give fractions, not percent" if metric.scale == 100 else ""
+            percent = ""
+            if metric.scale == 100:
+                percent = "; give fractions, not percent"
+                if low <= score / 100 <= high:
+                    percent += f" (did you mean {score / 100}?)"
             raise ValueError(f"{name} {score} is outside {low:g} to {high:g}{percent}")
         if metric.share_of_rows:
             nearest = round(score * self.n_dev) / self.n_dev

@@ -49,6 +49,7 @@ class Stability(Scores):
 
     def few_failures(self, at_most: float, alpha: float = 0.05) -> Verdict:
         """Judge whether at most a share of all seeds fails (exact binomial bounds, each at alpha)."""
+        _check_share(at_most)
         return self._judge(alpha, lambda s, level: s._failures(at_most, level))
 
     def close_scores(self, within: float, alpha: float = 0.05, scope: Scope = "success") -> Verdict:
@@ -101,6 +102,7 @@ class Stability(Scores):
         stayed at the entropy of the labels; a failed run counts too. A run whose record has neither
         predictions nor losses might have collapsed, so it stands in the way of PASS but not of FAIL.
         """
+        _check_share(at_most)
         return self._judge(alpha, lambda s, level: s._collapses(at_most, level))
 
     def steadier_than(self, other: Stability, alpha: float = 0.05) -> Verdict:
@@ -216,3 +218,10 @@ class Stability(Scores):
 
     def _failed_flags(self) -> list[bool]:
         return [is_failed(run, self.checkpoint) for run in self.runs]
+
+
+def _check_share(at_most: float) -> None:
+    """Raise a ``StabbenchError`` where percent or a number of runs stands for a share of them."""
+    if not 0 < at_most < 1:
+        hint = f"did you mean {at_most / 100:g}? " if 1 < at_most < 100 else ""
+        raise StabbenchError(f"at_most={at_most:g} is no share of the runs.", f"{hint}write 0.2 for 20 %.")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import model_validator
 
-from stabbench.runs import Arrays
+from stabbench.runs import Arrays, RunRecord
 from stabbench.stored import Frozen
 
 POINTS = 30
@@ -72,6 +74,25 @@ def thin(arrays: Arrays) -> Traces:
         layer_norms=tuple(_rounded(rows[i], 3) for i in kept),
         predictions=() if logits is None else tuple(int(label) for label in logits.argmax(axis=1)),
     )
+
+
+def check_traces(record: RunRecord, traces: Traces) -> None:
+    """Raise ``ValueError`` where traces are not those of a record: other updates, layers or answers."""
+    updates = record.last.step
+    for points, what in ((traces.updates, "updates"), (traces.layer_updates, "layer_updates")):
+        if points and (points[0] < 1 or points[-1] > updates or any(a >= b for a, b in pairwise(points))):
+            raise ValueError(f"{what} are not updates of {updates}, in their order")
+    if any(len(row) != len(record.layers) for row in traces.layer_norms):
+        raise ValueError(f"layer_norms are not of {len(record.layers)} layers")
+    if not traces.predictions:
+        return
+    if len(traces.predictions) != record.n_dev:
+        raise ValueError(f"{len(traces.predictions)} predictions for {record.n_dev} rows")
+    if record.last.confusion is not None:
+        predicted = map(sum, zip(*record.last.confusion, strict=True))
+        found = Counter(traces.predictions)
+        if [found.pop(label, 0) for label in range(len(record.last.confusion))] != list(predicted) or found:
+            raise ValueError("the predictions are not those that were counted")
 
 
 def _rounded(values: ArrayLike, digits: int) -> tuple[float | None, ...]:

@@ -13,7 +13,7 @@ from stabbench.statistics.masked import Bools, Floats, Ints, distinct
 MIN_RUNS = 3
 MIN_SUCCESSES = 5
 MIN_DISTINCT = 3
-_LARGEST_SCORE = 1e12  # beyond this, squares and fourth powers lose all meaning for scores
+_LARGEST_SCORE = 1e75  # the fourth power of a larger one, as in kurtosis, is no number any more
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +43,9 @@ class Sample:
     ) -> "Sample":
         """A sample from anything array-like; `failed` defaults to no failed run.
 
+        A perplexity may be of any finite size: one beyond 1e75 counts as 1e75, which changes no verdict,
+        since a mean and a spread of that size are beyond every bound.
+
         Args:
             scores: as they were measured.
             failed: whether each run failed.
@@ -53,6 +56,8 @@ class Sample:
             StabbenchError: the arrays are not one-dimensional and of one length.
         """
         values = sign * np.asarray(scores, dtype=np.float64)
+        finite = np.isfinite(values)
+        values[finite] = np.clip(values[finite], -_LARGEST_SCORE, _LARGEST_SCORE)
         flags = np.zeros(values.shape, bool) if failed is None else np.asarray(failed, dtype=bool)
         numbers = None if seeds is None else np.asarray(seeds, dtype=np.int64)
         lengths = {array.shape for array in (values, flags, numbers) if array is not None}
@@ -92,7 +97,7 @@ class Sample:
         """Why no verdict at all may be drawn from this sample, or None."""
         if self.n == 0:
             return "there are no runs"
-        wrong = ~(np.isfinite(self.scores) & (np.abs(np.nan_to_num(self.scores)) <= _LARGEST_SCORE))
+        wrong = ~np.isfinite(self.scores)
         if wrong.any():
             at = int(np.argmax(wrong))
             which = f"run {at}" if self.seeds is None else f"seed {self.seeds[at]}"
@@ -111,7 +116,8 @@ class Sample:
         """
         if self.unusable:
             return self.unusable
-        values = int(distinct(self.scores, np.ones(self.n, bool)))
+        # each by its own scale: beside a perplexity that exploded all others look alike
+        values = sum(int(distinct(self.scores, part)) for part in (self.failed, ~self.failed))
         return _too_few_values(values, self.n, "runs")
 
     @cached_property

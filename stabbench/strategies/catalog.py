@@ -16,7 +16,8 @@ from pydantic import ValidationError
 
 from stabbench.errors import StabbenchError, UnknownNameError
 from stabbench.models import families
-from stabbench.recipe import OTHER_NAMES, Recipe, explained
+from stabbench.other_names import OTHER_NAMES
+from stabbench.recipe import Recipe, explained
 from stabbench.registry import import_file, suggest
 from stabbench.stored import digest
 from stabbench.strategies.base import REGISTRY, Strategy

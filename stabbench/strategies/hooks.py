@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from stabbench.errors import StabbenchError, UnknownNameError
-from stabbench.recipe import OTHER_NAMES, Recipe
+from stabbench.other_names import OTHER_NAMES
+from stabbench.recipe import Recipe
 from stabbench.registry import suggest
 from stabbench.strategies.base import Strategy
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -56,12 +55,3 @@ class Tokens:
         """Yield the rows of each batch in order of length: the least padding, for evaluation."""
         order = torch.argsort(self.lengths, stable=True)
         yield from torch.split(order, batch_size)
-
-
-def evaluation_points(updates: int, per_epoch: int, evaluations: int) -> set[int]:
-    """Return after how many updates to evaluate: evenly within each epoch, at its end, and at the end."""
-    points = {updates}
-    for epoch in range(math.ceil(updates / per_epoch)):
-        for number in range(1, evaluations + 1):
-            points.add(epoch * per_epoch + max(1, round(number * per_epoch / evaluations)))
-    return {point for point in points if point <= updates}

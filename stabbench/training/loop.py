@@ -14,12 +14,12 @@ from transformers import PreTrainedModel
 
 from stabbench import metrics
 from stabbench.errors import StabbenchError
+from stabbench.recipe import evaluation_points
 from stabbench.requests import Request
 from stabbench.runs import Arrays, RunRecord, Score
 from stabbench.strategies import Step, Strategy
 from stabbench.strategies.catalog import parse_strategy, source_digest
 from stabbench.training import environment, streams
-from stabbench.training.batches import evaluation_points
 from stabbench.training.cache import Cache
 from stabbench.training.evaluation import Measured, evaluate
 from stabbench.training.hooks import hook

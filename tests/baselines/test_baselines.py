@@ -23,7 +23,7 @@ from stabbench.samples.imports import import_scores
 from stabbench.samples.reader import load
 from stabbench.samples.stability import Stability
 from stabbench.spec import Seeds
-from tests.samples.records import MAJORITY, SHAKY, STEADY, N, record, records
+from tests.samples.records import MAJORITY, SHAKY, STEADY, N, confusion, record, records
 
 ROOT = Path(__file__).parents[2]
 
@@ -42,7 +42,10 @@ def test_what_is_written_is_read(
     folder = tmp_path_factory.mktemp("baseline")
     first = records(ours, train_loss=0.25, label_entropy=0.6931)
     second = records(devlin, strategy="devlin", environment={"device": "gpu", "threads": 4})
-    second = [*second, record(99, 200, strategy="devlin", best=Score(value=0.9, step=7))]
+    second = [
+        *second,
+        record(99, 200, strategy="devlin", best=Score(value=250 / N, step=7, confusion=confusion(250))),
+    ]
     write_baseline(folder / "a.jsonl", groups(first, second))
     found = {run.key: run for run in read_baseline(folder / "a.jsonl").records}
     assert found.keys() == {run.key for run in (*first, *second)}
@@ -225,6 +228,13 @@ def test_a_misspelt_choice_is_told_from_an_empty_store(
     assert f"did you mean {near!r}" in error
 
 
+@pytest.mark.parametrize("name", ["../x/y", "a/b", "", ".", "..", "/tmp/x"])
+def test_a_name_is_no_path(place: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["baseline", "save", name]) == 2
+    assert "is no name of a baseline" in capsys.readouterr().err
+    assert not list(place.rglob("*.jsonl"))
+
+
 def test_a_small_baseline_is_saved_with_a_warning(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = Store(place / "small")
     for run in records(STEADY[:5]):
@@ -236,12 +246,12 @@ def test_a_small_baseline_is_saved_with_a_warning(place: Path, capsys: pytest.Ca
 def test_compare_prints_verdicts_and_changes(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["baseline", "save", "main"]) == 0
     capsys.readouterr()
-    assert cli.main(["compare", "main:ours", ".stabbench:devlin"]) == 0
+    assert cli.main(["compare", "main:ours", ".stabbench:devlin"]) == 1
     out = capsys.readouterr().out
     assert "B steadier than A?      FAIL steadier: A ours is steadier than B devlin" in out
     assert "B no worse than A?      FAIL regression: worse than the baseline in" in out
     assert "recipe.bias_correction: True -> False" in out
-    assert cli.main(["compare", "main", ".stabbench"]) == 0
+    assert cli.main(["compare", "main", ".stabbench"]) == 3
     out = capsys.readouterr().out
     assert out.count("IDENTICAL") == 2  # ours with ours, devlin with devlin
     assert {"rte, bert, ours", "rte, bert, devlin"} < set(out.splitlines())

@@ -176,7 +176,8 @@ def test_a_diverged_run_is_a_failed_run(tmp_path: Path) -> None:
         ({"constant": "0.55559"}, "line 3: no count of 277 rows gives the constant 0.55559"),
         ({"constant": "0.6"}, "line 3: constant 0.6 is not n_majority / n_dev = 0.5271"),
         ({"constant": "52.71"}, "line 3: constant 52.71 is outside 0 to 1"),
-        ({"metric": "mcc", "score": "62.13"}, "line 3: score 62.13 is outside -1 to 1; give fractions"),
+        ({"metric": "mcc", "score": "62.13"}, r"outside -1 to 1; give fractions.*did you mean 0\.6213"),
+        ({"seed": 2**63}, "line 3, column 'seed'"),
         ({"metric": "mcc", "constant": "0.5"}, "line 3: a constant predictor's matthews is 0, not 0.5"),
         ({"metric": "eval_loss", "constant": "-2.3"}, "line 3: constant -2.3 is outside 0 to inf"),
         ({"metric": "eval_loss", "constant": ""}, "line 3: constant is missing"),
@@ -204,6 +205,73 @@ def test_a_malformed_row_is_refused_by_line(tmp_path: Path, change: dict[str, An
     with pytest.raises(DataError, match=message):
         import_scores(path, Store(tmp_path / "store"))
     assert not (tmp_path / "store").exists()
+
+
+FORMS = {
+    "a.csv": lambda rows: table(rows, ","),
+    "a.tsv": lambda rows: table(rows, "\t"),
+    "semicolons.csv": lambda rows: table(rows, ";"),
+    "decimal_comma.csv": lambda rows: table(rows, ";").replace("0.7", "0,7"),
+    "a.json": json.dumps,
+    "list.txt": lambda rows: json.dumps(rows, indent=1),
+    "a.jsonl": lambda rows: "\n".join(map(json.dumps, rows)),
+    "lines.json": lambda rows: "\n".join(map(json.dumps, rows)) + "\n",
+}
+
+
+def table(rows: list[dict[str, Any]], delimiter: str) -> str:
+    lines = [rows[0].keys(), *(map(str, row.values()) for row in rows)]
+    return "\n".join(map(delimiter.join, lines)) + "\n"
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_a_table_of_every_usual_form_is_read(tmp_path: Path, name: str) -> None:
+    rows = [{**ROW, "seed": seed, "score": score} for seed, score in enumerate(["0.7004", "0.704"])]
+    (tmp_path / name).write_text(FORMS[name](rows))
+    assert [record.last.value for record in read_scores(tmp_path / name)] == [0.7004, 0.704]
+
+
+FOREIGN = {
+    "trainer_state.json": ('{"global_step": 9, "log_history": [{"eval_accuracy": 0.7}]}', "Hugging Face"),
+    "all_results.json": ('{"epoch": 3.0, "eval_accuracy": 0.7, "eval_samples": 277}', "Hugging Face"),
+    "lm_eval.json": ('{"results": {"rte": {"acc,none": 0.5}}, "config": {}}', "lm-evaluation-harness"),
+    "mteb.json": ('{"task_name": "T", "scores": {"test": []}}', "MTEB"),
+    "bench.json": ('{"machine_info": {}, "benchmarks": []}', "pytest-benchmark"),
+    "wandb.csv": ('"Name","State","seed","eval/accuracy"\n"a","finished","1","0.7"', "Weights & Biases"),
+    "mlflow.csv": ("run_id,experiment_id,metrics.accuracy\na,0,0.7", "MLflow"),
+    "board.csv": ("Wall time,Step,Value\n16.1,100,0.7", "TensorBoard"),
+    "metrics.csv": ("epoch,step,val_acc\n0,10,0.7", "Lightning"),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_file_of_another_tool_is_called_by_its_kind(tmp_path: Path, name: str) -> None:
+    text, tool = FOREIGN[name]
+    (tmp_path / "scores").with_suffix(Path(name).suffix).write_text(text)
+    with pytest.raises(DataError, match=rf"is .*{tool}.*not a table of scores by seed.*\n.*one row a run"):
+        read_scores((tmp_path / "scores").with_suffix(Path(name).suffix))
+
+
+def test_a_nan_in_json_is_told_how_to_say_diverged(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('[{"seed": 0, "score": NaN}]')
+    with pytest.raises(DataError, match=r"a number is NaN(?s:.*)status diverged"):
+        read_scores(tmp_path / "a.json")
+
+
+def test_a_perplexity_of_any_finite_size_is_a_score(tmp_path: Path) -> None:
+    common = {**ROW, "metric": "perplexity", "constant": "40"}
+    del common["n_majority"]
+    rows = [{**common, "seed": seed, "score": f"{20 + seed / 10:.1f}"} for seed in range(24)]
+    rows += [{**common, "seed": 24, "score": "3e40"}, {**common, "seed": 25, "score": "1e300"}]
+    group = Stability.from_records(read_scores(write(tmp_path / "a.csv", rows)))
+    assert group.failed_seeds == (24, 25)
+    assert group.few_failures(0.3).outcome is Outcome.PASS
+    assert group.good_mean(at_most=30.0, scope="all").outcome is not Outcome.PASS
+    assert group.close_scores(within=5.0).outcome is Outcome.PASS
+    assert group.metric.text(3e40) == "3e+40"
+    rows[-1]["score"] = "1e400"
+    with pytest.raises(DataError, match="not a finite number; a run that diverged has status diverged"):
+        read_scores(write(tmp_path / "b.csv", rows))
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from stabbench.leaderboard.published import Published
 from stabbench.metrics import for_classifiers
 from stabbench.recipe import Recipe
 from stabbench.runs import Evaluation, RunRecord, Score, Store
+from stabbench.runs.checks import imported as imported_record
 from stabbench.samples.collection import Collection, RunWithTraces, collect
 from stabbench.samples.traces import thin
 from stabbench.spec import ModelSpec, RunSpec, Seeds, StrategySpec, TaskSpec
@@ -152,9 +153,9 @@ def run(
         else None,
     }
     if imported:
-        key, group = (hashlib.sha256(part.encode()).hexdigest() for part in (text, text.rsplit("/", 2)[0]))
         shared |= {"last": Score(value=last.value, step=0), "best": Score(value=last.value, step=0)}
-        return RunRecord(**shared, key=key, group=group, spec=None, imported_from="scores.csv"), {}
+        record = RunRecord(**shared, key="k", group="g", spec=None, imported_from="scores.csv")
+        return imported_record(record.model_copy(update={"dev_counts": None})), {}
     record = RunRecord(
         **shared,
         key=spec.key,

@@ -52,7 +52,7 @@ def test_what_is_lacking_is_copied_with_all_that_its_folder_holds(
 def test_two_results_of_one_run_are_refused_and_nothing_is_written(stores: tuple[Store, Store]) -> None:
     target, source = stores
     record, arrays = run(seed=0)
-    source.write(record.model_copy(update={"train_loss": 9.0}), arrays)
+    source.write(record.model_copy(update={"label_entropy": 0.5}), arrays)
     before = content(target)
     with pytest.raises(RecordError, match=rf"another result in {source.root} than in {target.root}"):
         merge(target, [source])
@@ -63,7 +63,7 @@ def test_two_sources_that_differ_are_refused(stores: tuple[Store, Store], tmp_pa
     target, source = stores
     other = Store(tmp_path / "other")
     record, arrays = run(seed=1)
-    other.write(record.model_copy(update={"train_loss": 9.0}), arrays)
+    other.write(record.model_copy(update={"label_entropy": 0.5}), arrays)
     before = content(target)
     with pytest.raises(RecordError, match=rf"another result in {other.root} than in {source.root}"):
         merge(target, [source, other])

@@ -18,9 +18,10 @@ from pydantic import ValidationError
 from stabbench.errors import RecordError, StoreError
 from stabbench.foreign import read_npz
 from stabbench.runs import ErrorNote, Lease, RunRecord, Score, Store
+from stabbench.runs.arrays import pack_arrays
 from stabbench.runs.files import write_atomic
 from stabbench.runs.merge import merge
-from stabbench.runs.written import pack_arrays, read_record, write_record
+from stabbench.runs.written import read_record, write_record
 from stabbench.stored import canonical_json, digest
 from tests.spec.test_spec import make_spec
 
@@ -56,7 +57,10 @@ def store(tmp_path: Path) -> Store:
 
 
 def test_a_run_is_read_back(store: Store) -> None:
-    arrays = {"loss": np.array([0.7, 0.6], dtype=np.float32), "dev_labels": np.arange(3)}
+    arrays = {
+        "loss": np.linspace(0.7, 0.6, 468, dtype=np.float32),
+        "dev_labels": np.repeat([0, 1], [146, 131]),
+    }
     written = store.write(make_record(), arrays)
     assert store.read(written.key) == written
     assert store.keys() == [written.key]
@@ -88,7 +92,7 @@ def test_arrays_survive_bit_for_bit(arrays: dict[str, np.ndarray]) -> None:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(st.data())
 def test_a_changed_or_missing_byte_is_noticed(store: Store, data: st.DataObject) -> None:
-    record = store.write(make_record(), {"loss": np.ones(4, dtype=np.float32)})
+    record = store.write(make_record(), {"loss": np.ones(468, dtype=np.float32)})
     name = data.draw(st.sampled_from(["record.json", "arrays.npz"]))
     place = store.folder(record.key) / name
     good = place.read_bytes()
@@ -103,7 +107,7 @@ def test_a_changed_or_missing_byte_is_noticed(store: Store, data: st.DataObject)
     assert "again" in str(error.value)
     assert store.problems()
     assert list(store.records()) == []
-    assert store.write(make_record(), {"loss": np.ones(4, dtype=np.float32)}) == record  # computed again
+    assert store.write(make_record(), {"loss": np.ones(468, dtype=np.float32)}) == record  # computed again
     assert store.problems() == []
 
 
@@ -172,14 +176,14 @@ def test_an_error_note_is_forgotten_when_the_run_succeeds(store: Store) -> None:
 
 def test_merge(store: Store, tmp_path: Path) -> None:
     other = Store(tmp_path / "other")
-    arrays = {"loss": np.ones(2, dtype=np.float32)}
+    arrays = {"loss": np.ones(468, dtype=np.float32)}
     store.write(make_record(0))
     other.write(make_record(0))
     other.write(make_record(1), arrays)
     assert merge(store, [other]) == [(1, 1)]
     assert len(store.keys()) == 2
     np.testing.assert_array_equal(
-        store.arrays(next(r for r in store.records() if r.seed == 1))["loss"], [1, 1]
+        store.arrays(next(r for r in store.records() if r.seed == 1))["loss"], np.ones(468)
     )
 
 

@@ -44,7 +44,13 @@ def record(
     constant = MAJORITY / N
     diverged = correct is None
     value = constant if correct is None else correct / N
-    last = Score(value=value, step=468, confusion=None if correct is None else confusion(correct))
+    if diverged:
+        own.pop("train_loss", None)
+    last = Score(
+        value=value,
+        step=made.fine_tuning.total_updates,
+        confusion=None if correct is None else confusion(correct),
+    )
     return RunRecord(
         key=made.key,
         group=made.group,

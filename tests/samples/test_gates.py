@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stabbench import statistics
+from stabbench.errors import StabbenchError
 from stabbench.runs import Score
 from stabbench.samples.comparison import NotComparable
 from stabbench.samples.scores import Incomplete
@@ -232,3 +233,13 @@ def test_a_small_baseline_judges_nothing() -> None:
     verdict = sample(SHAKY).no_regression(sample(STEADY[:20]))
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert "the baseline has 20 runs, fewer than 25" in verdict.summary
+
+
+@pytest.mark.parametrize(
+    ("at_most", "hint"), [(20, "did you mean 0.2"), (1.0, "write 0.2"), (-1, "write 0.2")]
+)
+def test_an_allowance_is_a_share(at_most: float, hint: str) -> None:
+    stability = Stability.from_records(records(STEADY))
+    for gate in (stability.few_failures, stability.few_collapses):
+        with pytest.raises(StabbenchError, match=rf"at_most={at_most:g} is no share(?s:.*){hint}"):
+            gate(at_most)

@@ -216,8 +216,9 @@ def test_a_source_is_what_its_content_says_whatever_its_name_is(tmp_path: Path) 
 def test_a_store_and_the_baseline_saved_from_it_are_the_same_runs(tmp_path: Path) -> None:
     store, place = Store(tmp_path / "store"), tmp_path / "main.jsonl"
     for run in records(STEADY):
-        evaluation = Evaluation(**dict(run.last), dev_loss=0.5)
-        store.write(run.model_copy(update={"evaluations": (evaluation,)}), {"loss": np.ones(3)})
+        scores = {**dict(run.last), "dev_loss": 0.5}
+        evaluations = tuple(Evaluation(**{**scores, "step": step}) for step in (156, 312, 468))
+        store.write(run.model_copy(update={"evaluations": evaluations}), {"loss": np.ones(468)})
     write_baseline(place, stabbench.load(store).groups())
     joined = stabbench.load(store, place)
     assert joined.records == stabbench.load(place, store).records == stabbench.load(store).records

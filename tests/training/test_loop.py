@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from stabbench.errors import RunError, StabbenchError
+from stabbench.recipe import evaluation_points
 from stabbench.requests import Request
 from stabbench.spec import Seeds
 from stabbench.training import model as models
-from stabbench.training.batches import evaluation_points
 from stabbench.training.cache import Cache
 from stabbench.training.loop import Trained, train
 

@@ -1,0 +1,67 @@
+"""``stabbench compare`` says by its exit code what a gate would say."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from stabbench.cli import main
+from stabbench.runs import ErrorNote, Store
+from tests.samples.records import SHAKY, STEADY, record, records
+
+
+@pytest.fixture
+def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Store]:
+    monkeypatch.chdir(tmp_path)
+    found = {name: Store(tmp_path / name) for name in ("steady", "shaky", "few", "cola")}
+    fills = {"steady": records(STEADY), "shaky": records(SHAKY, strategy="devlin")}
+    fills |= {"few": records(STEADY[:3], strategy="new"), "cola": records(STEADY, task="cola")}
+    for name, runs in fills.items():
+        for run in runs:
+            found[name].write(run)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["shaky", "steady"], 0),
+        (["steady", "shaky"], 1),
+        (["steady", "few"], 3),
+        (["steady", "few", "--inconclusive", "fail"], 1),
+        (["steady", "few", "--inconclusive", "warn"], 0),
+        (["steady", "shaky", "--inconclusive", "warn"], 1),
+        (["steady", "cola"], 2),
+        (["steady", "nothing"], 2),
+    ],
+)
+def test_the_exit_code_is_the_verdict(stores: dict[str, Store], arguments: list[str], code: int) -> None:
+    assert main(["compare", *arguments]) == code
+
+
+def test_an_incomplete_pair_is_told_and_the_others_are_compared(
+    stores: dict[str, Store], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("shaky", "steady"):
+        for run in records(SHAKY if name == "shaky" else STEADY, task="cola"):
+            stores[name].write(run)
+    lost = record(25, 146, strategy="devlin")
+    stores["shaky"].note_error(ErrorNote(key=lost.key, kind="crash", message="", log="", spec=lost.spec))
+    assert main(["compare", "shaky", "steady"]) == 2
+    found = capsys.readouterr()
+    assert "cola, bert" in found.out
+    assert re.search(r"not compared: 25 of 26 runs of devlin on rte(?s:.*)seed 25 errored", found.err)
+
+
+def test_tasks_of_one_name_and_other_data_are_not_paired(
+    stores: dict[str, Store], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for run in records(STEADY[:5], data={"fingerprint": "other"}, strategy="other"):
+        stores["shaky"].write(run)
+    assert main(["compare", "shaky", "steady"]) == 2
+    found = capsys.readouterr()
+    assert "B steadier than A?      PASS" in found.out, "devlin has the data of ours"
+    assert "not compared: other and ours on rte cannot be compared: task.fingerprint" in found.err
+    assert "only in shaky: other-rte-bert" in found.out
