@@ -33,7 +33,7 @@ def test_plain_options_plan_plain_runs(toy) -> None:
     assert [r.spec.seeds for r in plain.requests] == [Seeds.all(0), Seeds.all(1)]
 
 
-@given(st.integers(1, 9), st.integers(1, 3))
+@given(st.integers(1, 7), st.integers(1, 3))
 def test_shares_are_disjoint_and_together_everything(count: int, replicates: int) -> None:
     suite = Suite(task="toy", models=["m"], seeds=7)
     whole = planned_runs(suite, PlanOptions(replicates=replicates))
