@@ -197,8 +197,8 @@ class Store:
         with writing(self.root, f"the run {key[:12]}"):
             try:
                 target.parent.mkdir(parents=True, exist_ok=True)
-                (self.root / "staging").mkdir(exist_ok=True)
-                staging = Path(tempfile.mkdtemp(dir=self.root / "staging"))
+                # beside it: `runs` may be a link to another disk, across which nothing moves in one step
+                staging = Path(tempfile.mkdtemp(dir=target.parent, prefix="."))
                 yield staging
                 staging.chmod(0o755)
                 sync(staging)

@@ -66,9 +66,17 @@ def says_what_to_do(output: str) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [(), ("-n", "2")])
-@pytest.mark.parametrize("left", [0, 1, 3])
-@pytest.mark.parametrize("raises", ["false", "true"])
+@pytest.mark.parametrize(
+    ("workers", "left", "raises"),
+    [
+        ((), 0, "false"),
+        (("-n", "2"), 0, "false"),
+        ((), 1, "false"),
+        ((), 3, "false"),
+        ((), 0, "true"),
+        ((), 1, "true"),
+    ],
+)
 def test_a_disk_that_fills_up_in_the_middle_of_a_run(
     storm: Storm, disk: Disk, calm: Storm, workers: tuple[str, ...], left: int, raises: str
 ) -> None:
@@ -82,7 +90,7 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_run(
     assert "Traceback" not in session.output
     assert storm.store.problems() == []
     assert len(storm.store.keys()) < 6
-    assert list((disk.place / "staging").glob("*")) == []
+    assert [file for file in (disk.place / "runs").glob("*") if file.name.startswith(".")] == []
     disk.make_room()
     if raises == "false":
         again = storm.run(*workers, strategy="waits=true")
@@ -141,7 +149,7 @@ def test_whatever_does_not_fit_is_a_store_error_and_leaves_nothing(
                 write()
         file_limit(resource.RLIM_INFINITY)
         assert store.keys() == []
-        assert [*(store.root / "staging").iterdir(), *(store.root / "runs").iterdir()] == []
+        assert list((store.root / "runs").iterdir()) == []
     file_limit(sizes[-1])
     assert store.read(store.write(source, arrays).key) == source
 

@@ -7,6 +7,7 @@ import itertools
 import os
 import random
 import signal
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from stabbench.training.streams import generator
-from tests.storms.world import LIMIT, Session, Storm, contents, wait_for
+from tests.storms.world import LIMIT, Session, Storm, contents
 
 KILL, PAUSE, STOP = "killed", "paused", "stopped for good"
 STORM = {
@@ -32,7 +33,7 @@ STORM = {
     ("controller", KILL): 4,
     ("controller", PAUSE): 3,
 }
-"""How often which process gets which signal: 67 in all. A supervisor that is stopped for good has no limits."""
+"""How often which process gets which signal, 67 in all. There is no limit for a worker that was stopped."""
 
 SEEDS_A_SESSION = 10
 
@@ -61,7 +62,7 @@ class Watch:
         assert set(self.seen) == set(store.keys()), "a finished run was lost"
         assert store.problems() == []
         ended = {generator(record.seed, "strategy").initial_seed(): record.key for record in store.records()}
-        for seed, pid, moment in self.storm.told("began"):
+        for seed, pid, moment, _ in self.storm.told("began"):
             key = ended.get(int(seed))
             if key is not None:
                 late = float(moment) - self.seen[key] / 1e9
@@ -96,6 +97,7 @@ def strike(session: Session, storm: Storm, watch: Watch, kind: str, how: str, ch
         except (IndexError, ProcessLookupError):  # nobody there now
             assert time.monotonic() < moment + LIMIT, f"no {kind} for a long time:\n{session.output}"
             continue
+        print(f"{kind} {target} {how}", file=sys.stderr)
         if how == PAUSE:
             time.sleep(chance.uniform(0.1, 0.8))
             with contextlib.suppress(ProcessLookupError):  # its session did not wait for it
@@ -137,8 +139,8 @@ def test_a_storm_of_signals(storm: Storm, toy, tmp_path: Path) -> None:
                 delivered[kind, how] += 1
             else:
                 left.append((kind, how))
-        wait_for(lambda: watch.look() or not session.running, "the session hangs")
-        code = session.end()
+        code = session.end(meanwhile=watch.look)
+        print(f"session {number}: exit code {code}, {len(watch.seen)} runs", file=sys.stderr)
         watch.check()
         if code == 0:
             assert len(watch.seen) == seeds, f"green without all its runs:\n{session.output}"

@@ -1,4 +1,4 @@
-"""Storms: a project in which real sessions run, a strategy that tells what happens to it, and who is alive."""
+"""A project in which real sessions run, a strategy that tells what happens to it, and who is alive."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ from tests.conftest import Toy
 
 LIMIT = 300.0
 """Seconds after which a session counts as hanging: a busy machine is slow, not stuck."""
+
+PATIENCE = 60.0
+"""Seconds after which something counts as never coming."""
 
 MARK = "STORM_MARK"
 
@@ -56,10 +59,11 @@ class Stormy(Strategy):
     forks: bool = False
     waits: bool = False
     raises: bool = False
+    label: str = "plain"
 
     def prepare(self, model, generator):
         self.seed = generator.initial_seed()
-        tell("began", self.seed, os.getpid(), time.time())
+        tell("began", self.seed, os.getpid(), time.time(), self.label)
         if self.forks:
             leave_behind(own_session=False)
             leave_behind(own_session=True)
@@ -103,9 +107,9 @@ def marked(mark: str) -> dict[int, Process]:
     return found
 
 
-def wait_for(condition: Callable[[], object], what: str, limit: float = LIMIT) -> None:
+def wait_for(condition: Callable[[], object], what: str) -> None:
     """Wait until something is so; whoever waits in vain fails, a busy machine only takes longer."""
-    deadline = time.monotonic() + limit
+    deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline, what
         time.sleep(0.03)
@@ -119,15 +123,18 @@ class Session:
     printed: Path
     mark: str
 
-    def end(self, limit: float = LIMIT) -> int:
+    def end(self, meanwhile: Callable[[], None] = lambda: None) -> int:
         """Wait for the end of the session and return its exit code; it may not hang, nor leave anybody."""
-        try:
-            code = self.process.wait(limit)
-        except subprocess.TimeoutExpired:
-            self.kill_all()
-            raise AssertionError(f"the session hangs:\n{self.output}") from None
-        wait_for(lambda: not self.alive(), f"processes outlived their session: {self.alive()}", limit=30)
-        return code
+        deadline = time.monotonic() + LIMIT
+        while self.running:
+            assert time.monotonic() < deadline, f"the session hangs with {self.alive()}:\n{self.output}"
+            meanwhile()
+            time.sleep(0.03)
+        deadline = time.monotonic() + PATIENCE
+        while left := self.alive():
+            assert time.monotonic() < deadline, f"outlived their session: {left}\n{self.output}"
+            time.sleep(0.03)
+        return self.process.returncode
 
     @property
     def running(self) -> bool:
@@ -217,7 +224,6 @@ class Storm:
                 stdout=output,
                 stderr=output,
                 env={**os.environ, MARK: mark, "STORM_PLACE": str(self.place), **variables},
-                start_new_session=True,
             )
         self.sessions.append(Session(process, printed, mark))
         return self.sessions[-1]
