@@ -47,13 +47,9 @@ class Watch:
 
     def look(self) -> None:
         """Learn of new records; one that was rewritten was computed twice."""
-        for place in (self.storm.folder / ".stabbench" / "runs").glob("*/record.json"):
-            try:
-                written = place.stat().st_mtime_ns
-            except FileNotFoundError:
-                continue
-            first = self.seen.setdefault(place.parent.name, written)
-            assert first == written, f"the run {place.parent.name} was computed twice"
+        for key in self.storm.store.keys():  # noqa: SIM118 - a store is no dict
+            written = (self.storm.store.folder(key) / "record.json").stat().st_mtime_ns
+            assert self.seen.setdefault(key, written) == written, f"the run {key} was computed twice"
 
     def check(self) -> None:
         """Check that all is still there, and that nothing was begun again after it had its record."""
