@@ -54,6 +54,7 @@ def tried_at_most(storm: Storm, most: int) -> None:
     assert max(tries(storm), default=0) <= most, storm.sessions[-1].output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ahead", [-24 * HOUR, 24 * HOUR])
 def test_an_error_is_tried_once_in_each_session_whenever_it_was_noted(storm: Storm, ahead: int) -> None:
     """A file server's clock differs from this machine's."""

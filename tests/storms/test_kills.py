@@ -69,12 +69,11 @@ def victims(session: Session, storm: Storm, kind: str) -> list[int]:
     """Return the living processes of a kind."""
     workers, trainers, below = session.family()
     forked = {int(pid) for [pid] in storm.told("children")}
-    runs = [pid for pid in below if pid not in forked]
     return {
         "controller": [session.process.pid],
         "worker": workers,
         "trainer": trainers,
-        "run": runs or trainers,  # where a trainer trains in its own process
+        "run": [pid for pid in below if pid not in forked],
         "child": [pid for pid, process in session.alive().items() if pid in forked and process.state != "T"],
     }[kind]
 

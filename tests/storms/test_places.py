@@ -16,6 +16,8 @@ from stabbench.errors import StoreError
 from stabbench.runs import Store
 from tests.storms.world import Storm, contents, mounted
 
+SLOW = pytest.mark.slow
+
 
 @pytest.fixture
 def read_only(replayed: Storm) -> Iterator[Storm]:
@@ -37,7 +39,9 @@ def read_only(replayed: Storm) -> Iterator[Storm]:
         yield replayed
 
 
-@pytest.mark.parametrize("replay", [(), ("--stab-replay",), ("--stab-replay", "-n", "2")])
+@pytest.mark.parametrize(
+    "replay", [("--stab-replay",), pytest.param((), marks=SLOW), pytest.param(("-n", "2"), marks=SLOW)]
+)
 def test_a_complete_store_that_cannot_be_written_is_judged(
     read_only: Storm, calm: Storm, replay: tuple[str, ...]
 ) -> None:
@@ -87,6 +91,7 @@ def test_a_store_deleted_while_a_session_trains(
     assert contents(storm.store) == contents(calm.store)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["a b", "ünï ço 漢 🌩", "new\nline", "-n", "'quoted\" $HOME", "x" * 250])
 def test_a_store_in_an_odd_place(storm: Storm, calm: Storm, name: str) -> None:
     shutil.copytree(calm.folder / ".stabbench", storm.folder / name)
@@ -97,8 +102,11 @@ def test_a_store_in_an_odd_place(storm: Storm, calm: Storm, name: str) -> None:
     assert not (storm.folder / ".stabbench").exists()
 
 
-@pytest.mark.parametrize("replay", [(), ("--stab-replay",)])
-@pytest.mark.parametrize("name", ["x" * 300, "/".join(["deep"] * 1000)], ids=["name", "path"])
+@pytest.mark.parametrize(
+    ("name", "replay"),
+    [("x" * 300, ()), ("/".join(["deep"] * 1000), ("--stab-replay",))],
+    ids=["a name to train in", "a path to judge from"],
+)
 def test_a_place_that_cannot_be_is_refused(storm: Storm, name: str, replay: tuple[str, ...]) -> None:
     session = storm.run(f"--stab-store={name}", *replay)
     assert session.process.returncode == 1
@@ -110,7 +118,14 @@ def test_a_place_that_cannot_be_is_refused(storm: Storm, name: str, replay: tupl
         Store(storm.folder / name).keys()
 
 
-@pytest.mark.parametrize("part", [".stabbench", ".stabbench/runs", ".stabbench/leases"])
+@pytest.mark.parametrize(
+    "part",
+    [
+        ".stabbench/runs",
+        pytest.param(".stabbench", marks=SLOW),
+        pytest.param(".stabbench/leases", marks=SLOW),
+    ],
+)
 def test_a_link_to_another_disk(storm: Storm, calm: Storm, part: str, tmp_path: Path) -> None:
     """Who is short of space moves the store's largest folder and leaves a link."""
     elsewhere = Path("/dev/shm")
