@@ -6,6 +6,9 @@ from collections import Counter
 
 import pytest
 
+from stabbench import executors
+from stabbench.executors import compute_one
+from tests.conftest import Toy
 from tests.storms.world import Storm, contents
 
 
@@ -47,3 +50,19 @@ def test_four_sessions_that_share_strategies_compute_each_run_once(
     for record in storm.store.records():
         found = {name: array.tobytes() for name, array in storm.store.arrays(record).items()}
         assert found == contents(calm.store)[record.seed]
+
+
+def test_a_run_that_errored_is_not_tried_again_by_who_asked_before_it_did(
+    storm: Storm, toy: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another worker may have seen that a run is missing just before its error was noted."""
+    monkeypatch.setenv("STORM_PLACE", str(storm.place))
+    strategy = f"{storm.folder / 'stormy.py'}:Stormy:raises=true"
+    request = toy.request(strategy).model_copy(update={"session": "this one"})
+    with executors.create("debug", storm.store.root) as executor:
+        first = compute_one(executor, request)
+        again = compute_one(executor, request)
+        later = compute_one(executor, request.model_copy(update={"session": "the next one"}))
+    assert first.kind == again.kind == later.kind == "errored"
+    assert again.note == first.note
+    assert len(storm.told("began")) == 2
