@@ -87,8 +87,7 @@ def test_an_error_is_tried_once_by_a_clock_that_is_wrong(storm: Storm, clock: Cl
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("raises", ["false", "true"])
-@pytest.mark.parametrize("hours", [-1, 1])
+@pytest.mark.parametrize(("raises", "hours"), [("false", -1), ("true", 1)])
 def test_a_clock_that_is_set_in_the_middle_of_a_session(
     storm: Storm, calm: Storm, clock: Clock, raises: str, hours: int
 ) -> None:

@@ -62,8 +62,10 @@ def test_a_store_that_cannot_be_written_is_no_place_to_train(read_only: Storm) -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("successor", ["nothing", "a file", "a circle"])
-@pytest.mark.parametrize("workers", [(), ("-n", "2")])
+@pytest.mark.parametrize(
+    ("workers", "successor"),
+    [((), "nothing"), ((), "a file"), ((), "a circle"), (("-n", "2"), "nothing")],
+)
 def test_a_store_deleted_while_a_session_trains(
     storm: Storm, calm: Storm, workers: tuple[str, ...], successor: str
 ) -> None:
