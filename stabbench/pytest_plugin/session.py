@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from stabbench import executors, models
-from stabbench.errors import RecordError, StabbenchError
+from stabbench.errors import RecordError, StabbenchError, StoreError
 from stabbench.executors import Executor, Job
 from stabbench.planning import plan_group
 from stabbench.pytest_plugin.options import settings_of
@@ -224,7 +224,11 @@ class PullSession:
         Raises:
             StabbenchError: when the store has nothing of what came of it: the run would be tried for ever.
         """
-        found = job.wait(WAIT_SECONDS / len(self._jobs))
+        try:
+            found = job.wait(WAIT_SECONDS / len(self._jobs))
+        except StoreError:
+            self.close()  # the next run is trained only if the store can be written again
+            raise
         if found is None:
             return False
         request, outcome = found

@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from stabbench.errors import StoreError
+
+
+@contextlib.contextmanager
+def writing(root: Path, what: str) -> Iterator[None]:
+    """Make what the disk refuses a ``StoreError``.
+
+    Args:
+        root: the store's folder.
+        what: what is being written, for the message.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"{what} cannot be written to {root}: {error.strerror or error}.",
+            "free the disk or choose another place with --stab-store; finished runs are kept.",
+        ) from error
 
 
 def write_atomic(place: Path, data: bytes) -> None:

@@ -27,7 +27,7 @@ from stabbench.errors import RecordError, StoreError
 from stabbench.foreign import Malformed, read_file, read_json, read_npz
 from stabbench.runs.arrays import check_arrays, pack_arrays
 from stabbench.runs.checks import check_record
-from stabbench.runs.files import sync, write_atomic, write_synced
+from stabbench.runs.files import sync, write_atomic, write_synced, writing
 from stabbench.runs.index import collecting_later, read_through
 from stabbench.runs.leases import Lease
 from stabbench.runs.record import LARGEST_SEED, Arrays, RunRecord
@@ -90,6 +90,11 @@ class Store:
             names = os.listdir(self.root / "runs")  # noqa: PTH208 - ten thousand Paths are slow
         except (FileNotFoundError, NotADirectoryError):
             return []
+        except OSError as error:
+            raise StoreError(
+                f"the store {self.root} cannot be read: {error.strerror}.",
+                "mend its permissions, or choose another place with --stab-store.",
+            ) from error
         return sorted(name for name in names if not name.startswith("."))
 
     def read(self, key: str) -> RunRecord | None:
@@ -194,29 +199,30 @@ class Store:
         """Give an empty folder that becomes the run's own when all is in it."""
         target = self.folder(key)
         staging: Path | None = None
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            (self.root / "staging").mkdir(exist_ok=True)
-            staging = Path(tempfile.mkdtemp(dir=self.root / "staging"))
-            yield staging
-            staging.chmod(0o755)
-            sync(staging)
-            _remove(target)  # an unreadable record: it makes room for its successor
-            staging.rename(target)
-            sync(target.parent)
-        except OSError as error:
-            raise StoreError(
-                f"the run {key[:12]} cannot be written to {self.root}: {error.strerror or error}.",
-                "free the disk or choose another place with --stab-store; finished runs are kept.",
-            ) from error
-        finally:
-            if staging is not None:
-                shutil.rmtree(staging, ignore_errors=True)
-        self.clear_error(key)
+        with writing(self.root, f"the run {key[:12]}"):
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                # beside it: `runs` may be a link to another disk, across which nothing moves in one step
+                staging = Path(tempfile.mkdtemp(dir=target.parent, prefix="."))
+                yield staging
+                staging.chmod(0o755)
+                sync(staging)
+                _remove(target)  # an unreadable record: it makes room for its successor
+                staging.rename(target)
+                sync(target.parent)
+            finally:
+                if staging is not None:
+                    shutil.rmtree(staging, ignore_errors=True)
+            self.clear_error(key)
 
     def lease(self, key: str) -> Lease | None:
-        """Return the lease on a run for this process, or ``None`` when somebody computes it now."""
-        return Lease.acquire(self.lease_path(key))
+        """Return the lease on a run for this process, or ``None`` when somebody computes it now.
+
+        Raises:
+            StoreError: when the store cannot be written any more.
+        """
+        with writing(self.root, f"the lease of the run {key[:12]}"):
+            return Lease.acquire(self.lease_path(key))
 
     def lease_path(self, key: str) -> Path:
         """Return the lock file of a run."""
@@ -227,10 +233,15 @@ class Store:
         return Lease.is_held(self.lease_path(key))
 
     def note_error(self, note: ErrorNote) -> None:
-        """Remember why a run errored, for reports; the run is computed again in the next session."""
+        """Remember why a run errored, for reports; the run is computed again in the next session.
+
+        Raises:
+            StoreError: when the disk is full or not writable; the message tells the error itself.
+        """
         place = self.root / "errors" / f"{note.key}.json"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(place, note.model_dump_json().encode())
+        with writing(self.root, f"that the run {note.key[:12]} errored ({note.message.splitlines()[0]})"):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(place, note.model_dump_json().encode())
 
     def error(self, key: str) -> ErrorNote | None:
         """Return why a run errored the last time, if it did and has no record since.
@@ -275,10 +286,15 @@ class Store:
         (self.root / "errors" / f"{key}.json").unlink(missing_ok=True)
 
     def note_stopped(self, group: str, seeds: Sequence[int]) -> None:
-        """Remember the planned seeds of a group that was stopped early, so that nobody ranks what it has."""
+        """Remember the planned seeds of a group that was stopped early, so that nobody ranks what it has.
+
+        Raises:
+            StoreError: when the disk is full or not writable.
+        """
         place = self.root / "stopped" / f"{group}.json"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(place, json.dumps(sorted(seeds)).encode())
+        with writing(self.root, f"that the group {group[:12]} was stopped early"):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(place, json.dumps(sorted(seeds)).encode())
 
     def stopped(self) -> dict[str, tuple[int, ...]]:
         """Return the planned seeds of every group stopped early; later runs may have completed it.

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from stabbench.runs import Store
-from tests.pytest_plugin.conftest import JUDGED, SHORT, Project, Session
+from tests.pytest_plugin.conftest import JUDGED, Project, Session
 
 Replay = Callable[..., Session]
 
@@ -164,26 +162,3 @@ def test_shards_and_merge(project: Project) -> None:
     assert main(["merge", *(str(project.folder / name) for name in ("all", "one", "two"))]) == 0
     found = project.run("--stab-replay", "--stab-store", "all", "-m", "stab_run", "suites/toy")
     assert found.outcomes()["passed"] == 3
-
-
-COUNTING = """
-from pathlib import Path
-
-def pytest_stab_run_finished(config, request, outcome, record):
-    with (Path(__file__).parent / "computed").open("a") as file:
-        file.write(f"{outcome.kind} {request.spec.key}\\n")
-"""
-
-
-def test_invariant_2_two_sessions_on_one_store_compute_each_run_once(project: Project) -> None:
-    (project.folder / "conftest.py").write_text(COUNTING)
-    command = [sys.executable, "-m", "pytest", *SHORT, "suites/toy", "-m", "stab_run"]
-    sessions = [
-        subprocess.Popen(command, cwd=project.folder, stdout=subprocess.PIPE, text=True) for _ in range(2)
-    ]
-    outputs = [session.communicate(timeout=200)[0] for session in sessions]
-    assert [session.returncode for session in sessions] == [0, 0], outputs
-    ended = [line.split() for line in (project.folder / "computed").read_text().splitlines()]
-    done = sorted(key for kind, key in ended if kind == "done")
-    assert done == Store(project.folder / ".stabbench").keys()
-    assert len(done) == 3
