@@ -139,4 +139,5 @@ class Trainer:
     def _end(self) -> None:
         self._input.close()
         self._output.close()
-        self._progress.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the store may have become something else
+            self._progress.unlink()

@@ -12,6 +12,7 @@ has started, and this process.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import faulthandler
 import gc
 import os
@@ -158,7 +159,8 @@ class Trainer:
                 break
         how = child.reap()
         children.end_descendants()
-        progress_file(self.store, self.number).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            progress_file(self.store, self.number).unlink()
         return answer or {"ended": how}
 
     def compute_here(self, request: Request) -> NoReturn:
@@ -196,7 +198,8 @@ class Trainer:
     def leave(self) -> NoReturn:
         """End this process, with all that it has started."""
         children.end_descendants()
-        progress_file(self.store, self.number).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            progress_file(self.store, self.number).unlink()
         os._exit(0)
 
 
