@@ -38,12 +38,13 @@ class Malformed(ValueError):
     """Foreign bytes that are not what they should be; the message says why."""
 
 
-def read_file(place: Path, largest: int = LARGEST) -> bytes:
-    """Return the bytes of a file, ``largest`` at most.
+def read_file(place: Path, largest: int | None = None) -> bytes:
+    """Return the bytes of a file, ``largest`` (or else ``LARGEST``) at most.
 
     Raises:
-        Malformed: when there is none, it is no regular file, cannot be read, or is larger than ``largest``.
+        Malformed: when there is none, it is no regular file, cannot be read, or is larger than that.
     """
+    largest = LARGEST if largest is None else largest
     try:
         found = place.stat()
         if not stat.S_ISREG(found.st_mode):

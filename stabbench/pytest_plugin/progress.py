@@ -137,9 +137,9 @@ class Progress:
     def look(self, now: float) -> None:
         """Read the trainers' files; one that is not what it was has changed by now, by our own clock."""
         found = {}
-        for path in (self.settings.store / "progress").glob("*.json"):
+        for path in _files(self.settings.store / "progress"):
             state = read_json(path)
-            if state:
+            if _is_sound(state):
                 known, changed = self.seen.get(path, (None, now))
                 found[path] = (state, changed if state == known else now)
         self.seen = found
@@ -158,6 +158,23 @@ class Progress:
         )
         in_flight: float = sum(state["step"] / state["steps_per_second"] for state in live)
         return max(0.0, work - in_flight) / max(1, len(live))
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return the trainers' files; none where there is no such folder."""
+    try:
+        return [path for path in folder.iterdir() if path.suffix == ".json"]
+    except OSError:  # a glob of a folder that cannot be looked at raises, too
+        return []
+
+
+def _is_sound(state: Any) -> bool:
+    """Return whether a trainer's file says what the line needs: it may be half-written, or anything."""
+    if not isinstance(state, dict):
+        return False
+    step, total, speed = (state.get(name) for name in ("step", "total", "steps_per_second"))
+    numbers = all(isinstance(n, int | float) and math.isfinite(n) for n in (step, total, speed))
+    return numbers and 0 <= step <= total and speed > 0
 
 
 def _second_way_to(terminal: TextIO) -> TextIO | None:

@@ -14,24 +14,21 @@ GATE = """
 from stabbench import Suite
 
 suite = Suite(task="mini-cola", models=["mini-bert"], seeds=1)
-
-def test_a_gate(stability):
-    assert stability.finished == 1
 """
 
 
-def judge(folder: Path, strategy: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def train(folder: Path, strategy: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run pytest in a process of its own, as a user does."""
     (folder / "test_one.py").write_text(GATE)
     command = [sys.executable, "-m", "pytest", str(folder), "--strategy", strategy, "-p", "no:cacheprovider"]
-    command += ["--stab-max-steps", "3", "--stab-store", str(folder / "store")]
+    command += ["-m", "stab_run", "--stab-max-steps", "3", "--stab-store", str(folder / "store")]
     return subprocess.run(
         command, capture_output=True, text=True, env={**os.environ, **environment}, cwd=folder, check=False
     )
 
 
 def test_from_its_file(tmp_path: Path) -> None:
-    found = judge(tmp_path, f"{ROOT / 'examples' / 'my_method.py'}:MyMethod:smoothing=0.2")
+    found = train(tmp_path, f"{ROOT / 'examples' / 'my_method.py'}:MyMethod:smoothing=0.2")
     assert found.returncode == 0, found.stdout + found.stderr
     assert "MyMethod:smoothing=0.2" in found.stdout
 
@@ -51,7 +48,7 @@ def test_installed_as_a_package(tmp_path: Path) -> None:
     if "No module named 'setuptools'" in done.stderr or "Cannot import 'setuptools" in done.stderr:
         pytest.skip("setuptools, which builds the package, is not installed here")
     assert done.returncode == 0, done.stderr
-    found = judge(tmp_path, "my-method", PYTHONPATH=str(site))
+    found = train(tmp_path, "my-method", PYTHONPATH=str(site))
     assert found.returncode == 0, found.stdout + found.stderr
     assert "my-method" in found.stdout
     listed = subprocess.run(

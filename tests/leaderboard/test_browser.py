@@ -73,7 +73,7 @@ def opened(driver: Any, place: Path) -> Iterator[Any]:
     assert driver.execute_script("return window.hacked") is None
     logged, requested = drain(driver)
     assert logged == []
-    assert {url for url in requested if not url.startswith(("data:", "blob:"))} == {place.as_uri()}
+    assert {url for url in requested if not url.startswith(("data:", "blob:", "chrome:"))} == {place.as_uri()}
 
 
 def drain(driver: Any) -> tuple[list[str], list[str]]:

@@ -309,7 +309,7 @@ def test_an_error_of_the_model_is_not_blamed_on_the_strategy(toy, tmp_path, monk
         return forward(self, *arguments, **named)
 
     monkeypatch.setattr(BertModel, "forward", broken)
-    with pytest.raises(RunError, match=r"the model raised ValueError: no such position\n.*validate MODEL"):
+    with pytest.raises(RunError, match=r"the model raised ValueError: no such position .*no loss of its own"):
         train(toy.request(), Cache(), CPU)
 
 

@@ -74,7 +74,7 @@ def invented(spec: RunSpec) -> RunRecord:
     seeds = spec.seeds.head + 3 * spec.seeds.order + 5 * spec.seeds.dropout + 7 * spec.seeds.strategy
     correct = 22 + (seeds + (spec.replicate if os.environ.get("WOBBLE") else 0)) % 7
     counts = ((correct - MAJORITY, N - correct), (0, MAJORITY))
-    score = Score(value=correct / N, step=6, confusion=counts)
+    score = Score(value=correct / N, step=spec.fine_tuning.total_updates, confusion=counts)
     return RunRecord.of(
         spec,
         constant=MAJORITY / N,

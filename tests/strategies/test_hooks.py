@@ -111,7 +111,7 @@ def test_a_hook_that_cannot_be_called_is_refused_at_planning(
     from argparse import Namespace
 
     with pytest.raises(StabbenchError, match="Mine"):
-        chosen_strategies(Namespace(strategy=["ours", f"llrd+{text}"]))
+        chosen_strategies(Namespace(stab_strategy=["ours", f"llrd+{text}"]))
 
 
 def test_a_default_without_an_annotation_is_no_default(tmp_path: Path) -> None:

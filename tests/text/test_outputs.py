@@ -169,8 +169,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             store.write(record.model_copy(update={"environment": here}), arrays)
     spec = record.spec
     assert spec is not None
-    note = ErrorNote(key="0" * 64, kind=SOME, message=FIRST, log=f"one\n{FIRST}\n\ttwo\n##[error]x")
-    store.note_error(note)
+    again = spec.model_copy(update={"replicate": 1})
+    log = f"one\n{FIRST}\n\ttwo\n##[error]x"
+    store.note_error(ErrorNote(key=again.key, kind=SOME, message=FIRST, log=log, spec=again))
     samples = load(store.root).groups()
     write_baseline(place / "baselines" / "hostile.jsonl", samples)
     return place
@@ -186,7 +187,7 @@ COMMANDS = (
     "baseline save other --task {first}x",
     "show {key}",
     "show {key} --json",
-    "show 0000",
+    "show {errored}",
     "show {first}",
     "analyse .stabbench",
     "analyse .stabbench --json",
@@ -212,7 +213,8 @@ def test_commands_print_names_as_text(
     names = {kind: name.replace("/", "").replace("\0", "")[:200] for kind, name in NAMES.items()}
     if command.startswith(("compare", "analyse")):
         names = NAMES
-    values = {"key": first.key, "group": first.group, **names}
+    (errored,) = Store(Path(".stabbench")).errors()
+    values = {"key": first.key, "errored": errored, "group": first.group, **names}
     main([word.format(**values) for word in command.split()])
     out, err = capsys.readouterr()
     assert out or err
