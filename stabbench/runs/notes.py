@@ -43,6 +43,11 @@ class ErrorNote(Stored):
     spec: RunSpec | None = None
     session: str = ""
 
+    @property
+    def headline(self) -> str:
+        """The first line of the message; empty in a note that has none."""
+        return next(iter(self.message.splitlines()), "")
+
 
 class Notes:
     """The notes in a store's folder.
@@ -61,7 +66,7 @@ class Notes:
             StoreError: when the disk is full or not writable; the message tells the error itself.
         """
         place = self.root / "errors" / f"{note.key}.json"
-        with writing(self.root, f"that the run {note.key[:12]} errored ({note.message.splitlines()[0]})"):
+        with writing(self.root, f"that the run {note.key[:12]} errored ({note.headline})"):
             place.parent.mkdir(parents=True, exist_ok=True)
             write_atomic(place, note.model_dump_json().encode())
 
