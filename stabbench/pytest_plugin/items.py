@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,7 @@ def run_item(item: RunItem) -> None:
     raise RunError(
         f"seed {seed} errored ({note.kind}): {cause}{tail}",
         (action or "mend the cause and run the same command again: finished runs are kept.")
-        + f"\n     full log: stabbench show {key} --store {session.store.root}",
+        + f"\n     full log: stabbench show {key} --store {shlex.quote(str(session.store.root))}",
     )
 
 
