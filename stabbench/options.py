@@ -86,7 +86,8 @@ def plan_options(options: Namespace) -> PlanOptions:
     Raises:
         StabbenchError: for a value that cannot be meant.
     """
-    from stabbench.planning import PlanOptions, override, parse_overrides
+    from stabbench.overrides import override, parse_overrides
+    from stabbench.planning import PlanOptions
     from stabbench.recipe import Recipe
     from stabbench.suite import parse_seeds
 

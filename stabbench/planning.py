@@ -5,21 +5,18 @@ Nothing here imports torch: a model's ``config.json`` is read as it is.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from stabbench import metrics, models, tasks
 from stabbench.errors import StabbenchError
-from stabbench.recipe import Recipe, explained
+from stabbench.overrides import check_effect, check_length, override
+from stabbench.recipe import Recipe
 from stabbench.requests import Group, Request, RunId
 from stabbench.spec import STREAMS, FineTuning, ModelSpec, RunSpec, Seeds, StrategySpec, TaskSpec
-from stabbench.strategies import Strategy
 from stabbench.strategies.catalog import (
     base_recipe,
     check_strategy,
@@ -119,10 +116,10 @@ def _request(
     recipe = override(resolve_recipe(strategy, model.recipe), options.overrides)
     label = label_of(strategy, reference, options.overrides)
     models.check_recipe(model, recipe)
-    _check_effect(label, recipe, options.overrides)
+    check_effect(label, recipe, options.overrides)
     n_train = len(data.train.labels)
     base = override(base_recipe(strategy, model.recipe), options.overrides)
-    _check_length(strategy, label, recipe, base, n_train)
+    check_length(strategy, label, recipe, base, n_train)
     if options.max_steps is not None and recipe.total_updates(n_train) > options.max_steps:
         recipe = recipe.change(steps=options.max_steps)
     start = None
@@ -206,103 +203,3 @@ def _load(
     task: Task, data_dir: Path | None, train_size: int | None, stratified: bool, sample_seed: int
 ) -> tasks.TaskData:
     return tasks.load(task, data_dir, train_size, stratified, sample_seed)
-
-
-def override(recipe: Recipe, overrides: Mapping[str, Any]) -> Recipe:
-    """Return the recipe with some values overridden.
-
-    Raises:
-        UnknownNameError, StabbenchError: for an unknown name or a value out of range.
-    """
-    try:
-        return recipe.change(**overrides) if overrides else recipe
-    except ValidationError as error:
-        raise explained(error) from error
-
-
-def replaced(strategy_text: str, model_recipe: Recipe, overrides: Mapping[str, Any]) -> list[str]:
-    """Return a line for each value that a strategy sets itself and the session sets otherwise.
-
-    The session's holds; the label says so, but a reader who knows the method may expect the method's.
-    """
-    if not overrides:
-        return []
-    strategy, _ = parse_strategy(strategy_text)
-    own = resolve_recipe(strategy, override(model_recipe, overrides))
-    asked = override(model_recipe, overrides)
-    return [
-        f"{strategy_text} would train with {name}={_shown(getattr(own, name))}, "
-        f"--stab-set {name}={_shown(getattr(asked, name))} takes its place."
-        for name in sorted(overrides)
-        if getattr(own, name) != getattr(asked, name)
-    ]
-
-
-def _shown(value: object) -> str:
-    return str(value).lower() if value is None or isinstance(value, bool) else f"{value}"
-
-
-def _check_effect(label: str, recipe: Recipe, overrides: Mapping[str, Any]) -> None:
-    """Refuse an override that would change nothing but the key of the runs.
-
-    Raises:
-        StabbenchError: when another value of the recipe decides.
-    """
-    action = "leave it away for this strategy, or set {0}."
-    useless = (
-        (
-            "epochs",
-            recipe.steps is not None,
-            f"it trains {recipe.steps} updates, whatever the epochs are",
-            "steps",
-        ),
-        (
-            "epsilon_placement",
-            not recipe.bias_correction,
-            "without bias correction both placements are the same",
-            "bias_correction too",
-        ),
-        ("clipping", recipe.clip_norm is None, "it does not clip gradients", "clip_norm too"),
-    )
-    for name, is_useless, why, instead in useless:
-        if name in overrides and is_useless:
-            raise StabbenchError(
-                f"{name}={_shown(overrides[name])} would change nothing in {label}: {why}.",
-                action.format(instead),
-            )
-
-
-def _check_length(strategy: Strategy, label: str, recipe: Recipe, base: Recipe, n_train: int) -> None:
-    """Refuse a strategy that is to train longer than its base and would train less.
-
-    Raises:
-        StabbenchError: with the figures of both.
-    """
-    own, others = recipe.total_updates(n_train), base.total_updates(n_train)
-    if strategy.lengthens and own < others:
-        raise StabbenchError(
-            f"{label} would train {own:,} updates, fewer than the {others:,} of the recipe that it is to "
-            f"lengthen ({base.epochs} epochs of {n_train:,} rows in batches of {base.batch_size}).",
-            f"ask for more: steps={3 * others} is three times as many, "
-            f"--strategy {label.partition('@')[0].partition(':')[0]}:steps={3 * others}.",
-        )
-
-
-def parse_overrides(texts: Sequence[str]) -> dict[str, Any]:
-    """Return the recipe values of ``learning_rate=3e-5,epochs=10``, given once or several times.
-
-    Raises:
-        StabbenchError: when one is not ``name=value`` or comes twice.
-    """
-    found: dict[str, Any] = {}
-    for part in (part for text in texts for part in text.split(",") if part):
-        name, equals, value = part.partition("=")
-        if not equals or not name or not value:
-            raise StabbenchError(f"{part!r} is no recipe value.", "write name=value, e.g. epochs=10.")
-        if name in found:
-            raise StabbenchError(f"{name} is set twice.", "set it once.")
-        try:
-            found[name] = json.loads(value)
-        except ValueError:
-            found[name] = {"None": None, "True": True, "False": False}.get(value, value)
-    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def _suites(verbose: bool) -> Iterator[str]:
     own = Path("suites")
     package = Path(__file__).parents[1] / "suites"
     for file, suite in find_suites(own) if own.is_dir() else []:
-        yield _suite_line(f"pytest {file.parent}", suite)
+        yield _suite_line(f"pytest {shlex.quote(str(file.parent))}", suite)
     if own.resolve() != package.resolve():  # not in a clone, whose `suites` they are
         for file, suite in find_suites(package):
             name = ".".join(("stabbench.suites", *file.parent.relative_to(package).parts))

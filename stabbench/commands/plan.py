@@ -14,7 +14,8 @@ from tqdm import tqdm
 from stabbench import executors, tasks
 from stabbench.errors import RecordError, StabbenchError
 from stabbench.options import add_plan_options, chosen_strategies, plan_options
-from stabbench.planning import data_of, plan_group, replaced
+from stabbench.overrides import replaced
+from stabbench.planning import data_of, plan_group
 from stabbench.recipe import Recipe
 from stabbench.requests import Group, Request
 from stabbench.runs import Store

@@ -68,7 +68,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     """Say what a share does, and which values of a strategy the session replaces."""
     if not options.are_given(config.option):
         return []
-    from stabbench.planning import replaced
+    from stabbench.overrides import replaced
     from stabbench.recipe import Recipe
 
     settings, share = options.settings_of(config), config.option.stab_shard

@@ -60,7 +60,7 @@ def baseline_sample(request: pytest.FixtureRequest, stability: Stability) -> Sta
 def _read(request: pytest.FixtureRequest, ref: GroupRef, role: str) -> Stability:
     """Pull a group for a gate; its report tells so whatever becomes of the gate."""
     session = session_of(request.config)
-    summary = {**session.naming(ref), "as": role}
+    summary = {**session.planned.naming(ref), "as": role}
     request.node.user_properties.append((READ, json.dumps(summary)))
     return session.stability(ref)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ class RunItem(pytest.Item):
         except RunError:
             raise
         except StabbenchError as error:
-            if session_of(self.config).is_first_to_tell(error, self.nodeid):
+            if session_of(self.config).planned.is_first_to_tell(error, self.nodeid):
                 raise
             pytest.skip(f"as another run says: {error.cause}")
 
@@ -57,7 +58,7 @@ def run_item(item: RunItem) -> None:
     """
     session = session_of(item.config)
     item.user_properties[:] = [p for p in item.user_properties if p[0] != RUN]  # of an earlier attempt
-    group = session.group(item.ref)
+    group = session.planned.group(item.ref)
     request, (seed, replicate) = group.runs[item.run], item.run
     was_there = session.record(request) is not None
     session.pull(item.ref, [request])
@@ -65,7 +66,7 @@ def run_item(item: RunItem) -> None:
     note = session.error(request) if record is None else None
     stopped = record is None and note is None and session.is_stopped(item.ref)
     summary = {
-        **session.naming(item.ref),
+        **session.planned.naming(item.ref),
         "strategy": group.strategy,
         "task": item.ref.task,
         "model": request.work.model.name,
@@ -107,7 +108,7 @@ def run_item(item: RunItem) -> None:
     raise RunError(
         f"seed {seed} errored ({note.kind}): {cause}{tail}",
         (action or "mend the cause and run the same command again: finished runs are kept.")
-        + f"\n     full log: stabbench show {key} --store {session.store.root}",
+        + f"\n     full log: stabbench show {key} --store {shlex.quote(str(session.store.root))}",
     )
 
 
@@ -121,5 +122,5 @@ def tell_planned(session: pytest.Session) -> None:
     """Tell the user's hook what is planned."""
     found = [item.ref if isinstance(item, RunItem) else judged_by(item) for item in session.items]
     refs = dict.fromkeys(ref for ref in found if ref is not None)
-    groups = session_of(session.config).plannable(refs)
+    groups = session_of(session.config).planned.plannable(refs)
     session.config.hook.pytest_stab_planned(config=session.config, groups=groups)

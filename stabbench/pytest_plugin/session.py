@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import pytest
 
-from stabbench import executors, models
+from stabbench import executors
 from stabbench.errors import RecordError, StabbenchError, StoreError
 from stabbench.executors import Executor, Job
-from stabbench.planning import plan_group
 from stabbench.pytest_plugin.options import settings_of
+from stabbench.pytest_plugin.planned import PlannedGroups
 from stabbench.pytest_plugin.refs import GroupRef
-from stabbench.requests import Group, Request
+from stabbench.requests import Request
 from stabbench.runs import ErrorNote, RunRecord, Store
 
 if TYPE_CHECKING:
@@ -41,11 +39,9 @@ class PullSession:
         self.settings = settings_of(config)
         self.config = config
         self.store = Store(self.settings.store)
+        self.planned = PlannedGroups(self.settings)
         self.refs = tuple(dict.fromkeys(refs))
         self.problems: dict[str, str] = {}
-        self._groups: dict[tuple[GroupRef, bool], Group | StabbenchError] = {}
-        self._models: dict[str, StabbenchError | None] = {}
-        self._told: dict[str, str] = {}
         self._stopped: set[GroupRef] = set()
         self._jobs: list[Job] = []
         self._errors: dict[str, ErrorNote] = {}
@@ -77,56 +73,6 @@ class PullSession:
         from stabbench.samples.baselines import read_baseline  # with SciPy: not before it is needed
 
         return read_baseline(self.settings.baseline) if self.settings.baseline else None
-
-    def group(self, ref: GroupRef, larger: bool = False) -> Group:
-        """Return a group, planned once; ``larger`` is that of the second look (``--stab-more-seeds``)."""
-        if (ref, larger) not in self._groups:
-            self._groups[ref, larger] = self._plan(ref, larger)
-        found = self._groups[ref, larger]
-        if isinstance(found, StabbenchError):
-            raise found
-        return found
-
-    def _plan(self, ref: GroupRef, larger: bool) -> Group | StabbenchError:
-        """Plan a group, or return why that is impossible: nothing is looked up twice in a session."""
-        plan = self.settings.plan
-        if larger:
-            seeds = more_seeds(self.group(ref).seeds, self.settings.more_seeds or 0)
-            plan = replace(plan, seeds=seeds, replicates=1)
-        if ref.model not in self._models:
-            self._models[ref.model] = _refusal(ref.model)
-        refusal = self._models[ref.model]
-        if refusal is not None:
-            return refusal
-        try:
-            group = plan_group(ref.suite, ref.task, ref.model, ref.strategy, plan)
-        except StabbenchError as error:
-            return error
-        session = self.settings.session
-        return replace(group, runs={run: r.asked_by(session) for run, r in group.runs.items()})
-
-    def is_first_to_tell(self, error: StabbenchError, nodeid: str) -> bool:
-        """Return whether an item is the first of this process to fail of an error."""
-        return self._told.setdefault(str(error), nodeid) == nodeid
-
-    def naming(self, ref: GroupRef) -> dict[str, object]:
-        """Return what reports say of a group: its plan, and whether the session was asked for it."""
-        group = self.group(ref)
-        asked = {ref.against(strategy).id for strategy in self.settings.strategies}
-        return {
-            "group": group.digest,
-            "planned_seeds": group.seeds,
-            "name": f"{group.strategy} on {ref.task} with {ref.model_id}",
-            "asked": ref.id in asked,
-        }
-
-    def plannable(self, refs: Iterable[GroupRef]) -> list[Group]:
-        """Return those of some groups that can be planned; the others' items report why."""
-        found = []
-        for ref in refs:
-            with contextlib.suppress(StabbenchError):
-                found.append(self.group(ref))
-        return found
 
     def record(self, request: Request) -> RunRecord | None:
         """Return what the store has; an unreadable record is reported and counts as missing."""
@@ -194,7 +140,7 @@ class PullSession:
         others = (
             request
             for other in self.refs
-            for group in self.plannable([other])
+            for group in self.planned.plannable([other])
             for request in self._pending(other, group.requests)
         )
         for request in itertools.chain(pending, others):
@@ -255,12 +201,12 @@ class PullSession:
         Raises:
             Incomplete: when a run errored or, with ``--stab-replay``, is not in the store.
         """
-        self.pull(ref, self.group(ref, larger).sample.values())
+        self.pull(ref, self.planned.group(ref, larger).sample.values())
         stability = self._sample(ref, larger)
         if not stability.errored and not stability.complete and self.is_stopped(ref):
             stability.stopped_early = True
             if not self.settings.plan.held:  # the note is read with the runs that vary every stream
-                self.store.note_stopped(self.group(ref).digest, stability.planned_seeds)
+                self.store.note_stopped(self.planned.group(ref).digest, stability.planned_seeds)
         else:
             stability.check_complete()
         return stability
@@ -269,9 +215,9 @@ class PullSession:
         """Return what a group has so far."""
         from stabbench.samples.stability import Stability  # with SciPy: not before it is needed
 
-        group = self.group(ref, larger)
+        group = self.planned.group(ref, larger)
         cap = self.settings.more_seeds
-        two_looks = cap is not None and cap > len(self.group(ref).seeds)
+        two_looks = cap is not None and cap > len(self.planned.group(ref).seeds)
         sample = group.sample
         records = {seed: record for seed, r in sample.items() if (record := self.record(r)) is not None}
         errored = {
@@ -290,21 +236,6 @@ class PullSession:
             more=(lambda: self.stability(ref, larger=True)) if two_looks and not larger else None,
             looks=2 if two_looks else 1,
         )
-
-
-def more_seeds(planned: Sequence[int], cap: int) -> tuple[int, ...]:
-    """Return the planned seeds and, up to ``cap`` in all, the whole numbers after the largest."""
-    fresh = itertools.count(max(planned) + 1)
-    return (*planned, *itertools.islice(fresh, max(0, cap - len(planned))))
-
-
-def _refusal(model: str) -> StabbenchError | None:
-    """Return why a model cannot be had, if it cannot: a hub that does not answer takes its time to say so."""
-    try:
-        models.resolve(model)
-    except StabbenchError as error:
-        return error
-    return None
 
 
 SESSION = pytest.StashKey[PullSession]()

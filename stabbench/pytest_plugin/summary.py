@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -178,7 +179,9 @@ class Summary:
     def _store(self) -> str:
         """Return the option that names the session's store, unless it is the default."""
         store = self.settings.store
-        return "" if store == Path(".stabbench").resolve() else f" --store {os.path.relpath(store)}"
+        if store == Path(".stabbench").resolve():
+            return ""
+        return f" --store {shlex.quote(os.path.relpath(store))}"
 
     def _baseline(self, place: Path) -> str:
         from stabbench.samples.baselines import read_baseline  # with SciPy: not before it is needed

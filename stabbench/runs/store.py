@@ -12,61 +12,35 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from numpy.typing import NDArray
-from pydantic import Field, TypeAdapter
 
 from stabbench.errors import RecordError, StoreError
 from stabbench.foreign import Malformed, read_file, read_json, read_npz
 from stabbench.runs.arrays import check_arrays, pack_arrays
 from stabbench.runs.checks import check_record
-from stabbench.runs.files import sync, write_atomic, write_synced, writing
+from stabbench.runs.files import sync, write_synced, writing
 from stabbench.runs.index import collecting_later, read_through
 from stabbench.runs.leases import Lease
-from stabbench.runs.record import LARGEST_SEED, Arrays, RunRecord
+from stabbench.runs.notes import Notes
+from stabbench.runs.record import Arrays, RunRecord
 from stabbench.runs.written import read_record, write_record
 from stabbench.spec import Command, FineTuning, RunSpec
-from stabbench.stored import Stored, canonical_json, digest
-
-SEEDS = TypeAdapter(frozenset[Annotated[int, Field(strict=True, ge=0, le=LARGEST_SEED)]])
+from stabbench.stored import canonical_json, digest
 
 
-class ErrorNote(Stored):
-    """Why a run ended without a record, and the end of what it printed.
-
-    Attributes:
-        key: the run's key.
-        kind: ``crash``, ``out of memory``, ``time-out``, ``error``, ...
-        message: what went wrong and what to do.
-        log: the end of what the run printed.
-        spec: what was to be computed, so that the run's group is known; ``None`` in notes of 0.1.0.
-        session: the session that asked for the run; empty when none did, or in notes of 0.1.0.
-    """
-
-    key: str
-    kind: str
-    message: str
-    log: str
-    spec: RunSpec | None = None
-    session: str = ""
-
-
-class Store:
-    """Records on disk.
+class Store(Notes):
+    """Records on disk, and the notes on runs that have none.
 
     Args:
         root: the store's folder; it is made when something is first written.
     """
-
-    def __init__(self, root: Path) -> None:
-        self.root = Path(root)
 
     def folder(self, key: str) -> Path:
         """Return the folder of a run, which may not exist."""
@@ -232,34 +206,6 @@ class Store:
         """Return whether somebody computes the run at this moment."""
         return Lease.is_held(self.lease_path(key))
 
-    def note_error(self, note: ErrorNote) -> None:
-        """Remember why a run errored, for reports; the run is computed again in the next session.
-
-        Raises:
-            StoreError: when the disk is full or not writable; the message tells the error itself.
-        """
-        place = self.root / "errors" / f"{note.key}.json"
-        with writing(self.root, f"that the run {note.key[:12]} errored ({note.message.splitlines()[0]})"):
-            place.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(place, note.model_dump_json().encode())
-
-    def error(self, key: str) -> ErrorNote | None:
-        """Return why a run errored the last time, if it did and has no record since.
-
-        A note that cannot be read says at least that it did.
-        """
-        place = self.root / "errors" / f"{key}.json"
-        if not os.path.lexists(place):
-            return None
-        try:
-            note = ErrorNote.model_validate_json(read_file(place))
-            if note.key != key or (note.spec is not None and note.spec.key != key):
-                raise ValueError("the note of another run")  # a key makes paths: never somebody else's
-        except ValueError as error:
-            message = f"the note of its error cannot be read: {str(error).splitlines()[0]}"
-            return ErrorNote(key=key, kind="unknown", message=message, log="")
-        return note
-
     def spec_of(self, key: str) -> RunSpec | None:
         """Return what a run without a readable record was to compute, where what is left of it proves that.
 
@@ -276,42 +222,6 @@ class Store:
             except (ValueError, KeyError, TypeError):
                 continue
         return None
-
-    def errors(self) -> list[str]:
-        """Return the keys of all runs that errored the last time, sorted."""
-        return sorted(path.stem for path in (self.root / "errors").glob("*.json"))
-
-    def clear_error(self, key: str) -> None:
-        """Forget an error, since the run has a record now."""
-        (self.root / "errors" / f"{key}.json").unlink(missing_ok=True)
-
-    def note_stopped(self, group: str, seeds: Sequence[int]) -> None:
-        """Remember the planned seeds of a group that was stopped early, so that nobody ranks what it has.
-
-        Raises:
-            StoreError: when the disk is full or not writable.
-        """
-        place = self.root / "stopped" / f"{group}.json"
-        with writing(self.root, f"that the group {group[:12]} was stopped early"):
-            place.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(place, json.dumps(sorted(seeds)).encode())
-
-    def stopped(self) -> dict[str, tuple[int, ...]]:
-        """Return the planned seeds of every group stopped early; later runs may have completed it.
-
-        Raises:
-            RecordError: when a note cannot be read: its group would be taken for a whole one.
-        """
-        found = {}
-        for place in sorted((self.root / "stopped").glob("*.json")):
-            try:
-                found[place.stem] = tuple(sorted(SEEDS.validate_python(read_json(read_file(place)))))
-            except ValueError as error:
-                raise RecordError(
-                    f"{place}, which says what a group was to have, cannot be read: {error}.",
-                    "delete it, and run that group's session again.",
-                ) from error
-        return found
 
 
 def _checker() -> Callable[[str, RunRecord], None]:

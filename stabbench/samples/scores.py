@@ -127,7 +127,7 @@ class Scores:
             return
         parts = [f"{self.finished} of {self.planned} runs of {self.strategy} on {self.task} have a score."]
         for seed, note in sorted(self.errored.items()):
-            parts.append(f"seed {seed} errored ({note.kind}): {note.message.splitlines()[0]}")
+            parts.append(f"seed {seed} errored ({note.kind}): {note.headline}")
         never = [str(seed) for seed in self.missing_seeds if seed not in self.errored]
         if never:
             why = " (stopped early, since few_failures was certain)" if self.stopped_early else ""

@@ -5,24 +5,31 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
-import types
 import typing
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ValidationError
 
-from stabbench.errors import StabbenchError, UnknownNameError
+from stabbench.errors import StabbenchError
 from stabbench.models import families
-from stabbench.other_names import OTHER_NAMES
 from stabbench.recipe import Recipe, explained
-from stabbench.registry import import_file, suggest
+from stabbench.registry import import_file
 from stabbench.stored import digest
 from stabbench.strategies.base import REGISTRY, Strategy
 from stabbench.strategies.combine import Combined, combine, hooks_of
 from stabbench.strategies.hooks import check_names, check_signatures
+from stabbench.strategies.parameters import (
+    HOW,
+    Scalar,
+    assignments,
+    forgotten_fields,
+    read_parameters,
+    values_of,
+    written,
+)
 from stabbench.strategies.source import class_digest
 
 __all__ = [
@@ -37,14 +44,11 @@ __all__ = [
     "support_of",
 ]
 
-Scalar = str | int | float | bool | None
-
 _PART = re.compile(
     r"(?P<name>[\w-]+(?=[:+]|$)|.+?\.py(?::[A-Za-z_]\w*(?=[:+]|$))?)"
     r"(?::(?P<parameters>.*?))?(?:\+(?=[A-Za-z_./~])|$)",
     re.DOTALL,
 )
-_HOW = "write NAME, NAME:k=v,k=v or path.py:Name, several joined by +, as in reinit:layers=2+llrd."
 
 
 @dataclass(frozen=True)
@@ -77,13 +81,13 @@ def parse_strategy(text: str) -> tuple[Strategy, Reference]:
         if found is None:
             break
         cls, name = _find(found["name"])
-        given = _read_parameters(cls, name, found["parameters"])
+        given = read_parameters(cls, name, found["parameters"])
         names.append(name)
         members.append(_build(cls, name, given))
         explicit.append("base" in given)
         rest = rest[found.end() :]
     if rest or not members or text.endswith("+"):
-        raise StabbenchError(f"the strategy {text!r} cannot be read.", _HOW)
+        raise StabbenchError(f"the strategy {text!r} cannot be read.", HOW)
     strategy = members[0] if len(members) == 1 else combine(names, members, explicit)
     reference = Reference("+".join(names), "")
     places = [_place(type(member), name) for member, name in zip(_members(strategy), names, strict=True)]
@@ -108,7 +112,7 @@ def parameters_of(strategy: Strategy) -> dict[str, Scalar]:
             for name, member in zip(strategy.names, strategy.members, strict=True)
             for key, value in parameters_of(member).items()
         }
-    return {_shown(field): getattr(strategy, field.name) for field in dataclasses.fields(strategy)}
+    return values_of(strategy)
 
 
 def label_of(strategy: Strategy, reference: Reference, overrides: Mapping[str, Any]) -> str:
@@ -121,7 +125,7 @@ def label_of(strategy: Strategy, reference: Reference, overrides: Mapping[str, A
     if not overrides:
         return label
     recipe = Recipe().change(**overrides)
-    return f"{label}@{_assignments({key: getattr(recipe, key) for key in overrides})}"
+    return f"{label}@{assignments({key: getattr(recipe, key) for key in overrides})}"
 
 
 def resolve_recipe(strategy: Strategy, model_recipe: Recipe) -> Recipe:
@@ -207,7 +211,7 @@ def _find(name: str) -> tuple[type[Strategy], str]:
             f"{name} is not a strategy but {cls!r}.",
             "name a class that derives from stabbench.strategies.Strategy.",
         )
-    forgotten = _forgotten_fields(cls)
+    forgotten = forgotten_fields(cls)
     if forgotten:
         raise StabbenchError(
             f"{forgotten[0]!r} of {cls.__name__} looks like a parameter, but the class is no dataclass.",
@@ -232,81 +236,11 @@ def _only_strategy(path: Path) -> object:
     return found[0]
 
 
-def _forgotten_fields(cls: type[Strategy]) -> list[str]:
-    if "__dataclass_params__" in vars(cls):
-        return []
-    own = inspect.get_annotations(cls)
-    return [name for name, kind in own.items() if "ClassVar" not in str(kind)]
-
-
 def _place(cls: type[Strategy], name: str) -> str:
     """Return what any process finds the class by: the name of an entry point, or its file."""
     if REGISTRY.is_announced(name):
         return name
     return f"{Path(inspect.getfile(cls)).resolve()}:{cls.__qualname__}"
-
-
-def _shown(field: dataclasses.Field[Any]) -> str:
-    """Return the name of a parameter: ``lambda_``, which Python wants, is ``lambda``."""
-    return field.name.rstrip("_")
-
-
-def _read_parameters(cls: type[Strategy], name: str, text: str | None) -> dict[str, Scalar]:
-    fields = {_shown(field): field for field in dataclasses.fields(cls)}
-    kinds = typing.get_type_hints(cls)
-    given: dict[str, Scalar] = {}
-    for assignment in text.split(",") if text is not None else []:
-        key, equals, value = (part.strip() for part in assignment.partition("="))
-        if not equals or not key:
-            raise StabbenchError(f"{assignment!r} is not a parameter of {name}.", _HOW)
-        if key not in fields:
-            raise UnknownNameError(f"{name} has no parameter {key!r}.", _advice(key, fields))
-        field = fields[key]
-        if field.name in given:
-            raise StabbenchError(f"{name} is given {key!r} twice.", "give it once.")
-        given[field.name] = _convert(value, kinds[field.name], f"{name}: {key}", field.default)
-    return given
-
-
-def _advice(key: str, fields: Collection[str]) -> str:
-    """Return what to write in place of an unknown parameter, which may be meant for the recipe."""
-    ours = OTHER_NAMES.get(key.lower())
-    if key in Recipe.model_fields or ours is not None:
-        hint = f"a recipe value is set with --stab-set, not with the strategy{': ' + ours if ours else '.'}"
-        return f"{hint} {suggest(key, fields)}"
-    return suggest(key, fields)
-
-
-def _convert(text: str, kind: Any, what: str, default: object) -> Scalar:
-    """Return the value of a parameter, by the type of its dataclass field."""
-    choices = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
-    for choice in choices:
-        if choice is types.NoneType:
-            if text.lower() == "none":
-                return None
-        elif typing.get_origin(choice) is Literal:
-            for value in typing.get_args(choice):
-                if _text(value) == text:
-                    return typing.cast(Scalar, value)
-        elif choice is bool:
-            if text.lower() in ("true", "false"):
-                return text.lower() == "true"
-        elif choice in (int, float):
-            try:
-                return typing.cast(Scalar, choice(text))
-            except ValueError:
-                continue
-        elif choice is str and (text.lower() != "none" or types.NoneType not in choices):
-            return text
-    raise StabbenchError(f"{what}={text!r} is not {_type_name(kind)}.", f"the default is {_text(default)}.")
-
-
-def _type_name(kind: Any) -> str:
-    if isinstance(kind, types.UnionType):
-        return " or ".join(_type_name(choice) for choice in typing.get_args(kind))
-    if typing.get_origin(kind) is Literal:
-        return "one of " + ", ".join(_text(value) for value in typing.get_args(kind))
-    return "none" if kind is types.NoneType else str(getattr(kind, "__name__", kind))
 
 
 def _build(cls: type[Strategy], name: str, given: dict[str, Scalar]) -> Strategy:
@@ -321,20 +255,4 @@ def _members(strategy: Strategy) -> tuple[Strategy, ...]:
 
 
 def _write(names: list[str], strategy: Strategy) -> str:
-    parts = []
-    for name, member in zip(names, _members(strategy), strict=True):
-        changed = {
-            _shown(field): getattr(member, field.name)
-            for field in dataclasses.fields(member)
-            if getattr(member, field.name) != field.default
-        }
-        parts.append(f"{name}:{_assignments(changed)}" if changed else name)
-    return "+".join(parts)
-
-
-def _assignments(values: Mapping[str, object]) -> str:
-    return ",".join(f"{key}={_text(values[key])}" for key in sorted(values))
-
-
-def _text(value: object) -> str:
-    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
+    return "+".join(written(name, member) for name, member in zip(names, _members(strategy), strict=True))

@@ -17,7 +17,8 @@ from stabbench.strategies.base import Strategy
 _HERE = Path(__file__).resolve().parent
 _PACKAGE = "stabbench.strategies"
 _SURFACE = {
-    _HERE / f"{name}.py" for name in ("__init__", "base", "catalog", "combine", "groups", "hooks", "source")
+    _HERE / f"{name}.py"
+    for name in ("__init__", "base", "catalog", "combine", "groups", "hooks", "parameters", "source")
 }
 """The hook surface and its reading: the trainer version stands for them."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
@@ -52,7 +53,8 @@ def train_all(requests: Sequence[Request], store: Path, workers: int) -> None:
     if errors:
         raise RunError(
             f"{len(errors)} of {len(requests)} runs errored; the first: {errors[0].message}",
-            f"see `stabbench show {errors[0].key[:12]} --store {store}`, then give the same command again.",
+            f"see `stabbench show {errors[0].key[:12]} --store {shlex.quote(str(store))}`, "
+            "then give the same command again.",
         )
 
 

@@ -38,12 +38,12 @@ def test_ls_shows_own_suites_and_those_of_the_package(
     elsewhere = capsys.readouterr().out
     assert "pytest --pyargs stabbench.suites.rte " in elsewhere
     assert "pytest suites" not in elsewhere
-    suite = tmp_path / "suites" / "mine" / "test_mine.py"
+    suite = tmp_path / "suites" / "my task" / "test_mine.py"
     suite.parent.mkdir(parents=True)
     suite.write_text("from stabbench import Suite\n\nsuite = Suite(task='mine', models=['m'], seeds=7)\n")
     assert main(["ls", "--suites"]) == 0
     own, rest = capsys.readouterr().out.split("\n", 1)
-    assert own.split("  ")[1] == "pytest suites/mine"
+    assert own.split("  ")[1] == "pytest 'suites/my task'"
     assert own.endswith("mine on m, seeds 7")
     assert rest == elsewhere
     monkeypatch.chdir(Path(__file__).parents[2])  # a clone: its suites are the package's

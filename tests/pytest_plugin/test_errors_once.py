@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from pathlib import Path
 
 import pytest
 
+from stabbench.cli import main
 from stabbench.runs import Store
 from tests.pytest_plugin.conftest import Project
 
@@ -67,3 +70,20 @@ def test_a_note_says_which_session_asked(instant: Project) -> None:
     first, second = sessions
     assert len(first) == len(second) == 1
     assert first != second
+
+
+def test_the_commands_that_a_session_tells_can_be_given_as_they_stand(
+    instant: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (instant.folder / "failing.py").write_text(FAILING.replace("TIME", "1_000_000_000"))
+    judged = instant.run("--stab-store", "my runs", "suites/toy")
+    errored = instant.run("--stab-store", "my errors", "--stab-executor", "failing.py:Failing", "suites/toy")
+    monkeypatch.chdir(instant.folder)
+    for session, label, code, said in (
+        (judged, "what happened", 0, "ours on toy"),
+        (errored, "full log", 1, "errored (crash): as ever"),
+    ):
+        told = re.search(rf"{label}: stabbench (.*)", session.output)
+        assert told is not None, session.output
+        assert main(shlex.split(told[1])) == code, told[1]
+        assert said in capsys.readouterr().out

@@ -70,6 +70,13 @@ def test_an_errored_run_is_named_with_its_reason() -> None:
         stability.check_complete()
 
 
+def test_an_errored_run_whose_note_says_nothing_is_named_as_well() -> None:
+    stability = Stability.from_records(records(STEADY[:2]), range(3))
+    stability.errored = {2: ErrorNote(key="k", kind="crash", message="", log="")}
+    with pytest.raises(Incomplete, match=r"seed 2 errored \(crash\):"):
+        stability.check_complete()
+
+
 def test_a_sample_is_one_group_with_each_seed_once() -> None:
     with pytest.raises(StabbenchError, match="0 groups"):
         Stability.from_records([])

@@ -9,7 +9,7 @@ import pytest
 from stabbench.errors import StabbenchError, UnknownNameError
 from stabbench.models.families import BERT
 from stabbench.other_names import OTHER_NAMES
-from stabbench.planning import override, parse_overrides, replaced
+from stabbench.overrides import override, parse_overrides, replaced
 from stabbench.recipe import Recipe
 from stabbench.strategies.catalog import parse_strategy, resolve_recipe
 

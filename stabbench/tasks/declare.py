@@ -1,0 +1,121 @@
+"""Tasks by name, and those that a user's file declares in a few lines."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from stabbench.errors import DataError
+from stabbench.registry import Registry
+from stabbench.tasks.base import FileSource, HubSource, Task
+
+REGISTRY: Registry[Task] = Registry("task", "stabbench.tasks")
+
+
+def get(name: str) -> Task:
+    """Return a task by its registered name or as ``path.py:NAME``, whose paths are relative to that file.
+
+    Raises:
+        UnknownNameError: when there is none; the message suggests near names.
+        DataError: when the name stands for something else.
+    """
+    task = REGISTRY.get(name)
+    if not isinstance(task, Task):
+        raise DataError(
+            f"{name} is a {type(task).__name__}, no task.", "name a Task, such as local_task returns."
+        )
+    if ".py:" in name and isinstance(task.source, FileSource):
+        folder = Path(name.rpartition(":")[0]).parent
+        source = FileSource(train=_place(task.source.train, folder), dev=_place(task.source.dev, folder))
+        return task.model_copy(update={"source": source})
+    return task
+
+
+def register(task: Task) -> Task:
+    """Register a task under its name, so that suites can name it; an equal task may come again.
+
+    Raises:
+        StabbenchError: when the name stands for another task.
+    """
+    if task.name in REGISTRY.names() and REGISTRY.get(task.name) == task:
+        return task
+    return REGISTRY.register(task.name)(task)
+
+
+def local_task(
+    name: str,
+    *,
+    train: str | Path,
+    dev: str | Path,
+    text: str | tuple[str, ...],
+    label: str = "label",
+    metric: str = "accuracy",
+    labels: tuple[str, ...] | None = None,
+) -> Task:
+    """Register a task from local files (CSV, TSV, JSON, Parquet) and return it.
+
+    In a suite file::
+
+        local_task("tickets", train="train.csv", dev="dev.csv", text="body", label="team")
+        suite = Suite(task="tickets", models=["bert-base-uncased"], seeds=25)
+
+    Args:
+        name: the task's name.
+        train: file of training rows, relative to the file that calls this.
+        dev: file of dev rows, likewise.
+        text: the text column, or two of them.
+        label: the label column.
+        metric: a metric's name, such as ``f1-macro``, or ``path.py:NAME`` of one's own (``docs/metrics.md``).
+        labels: label names in the order of their ids; default: those of the training rows, sorted.
+    """
+    folder = _folder_of_caller()
+    return register(
+        Task(
+            name=name,
+            summary=f"local files {train}, {dev}",
+            metric=metric,
+            text_columns=(text,) if isinstance(text, str) else text,
+            label_column=label,
+            labels=labels,
+            source=FileSource(train=_place(train, folder), dev=_place(dev, folder)),
+        )
+    )
+
+
+def hub_task(
+    name: str,
+    *,
+    hub: str,
+    config: str | None = None,
+    splits: tuple[str, str] = ("train", "validation"),
+    text: str | tuple[str, ...],
+    label: str = "label",
+    metric: str = "accuracy",
+    labels: tuple[str, ...] | None = None,
+) -> Task:
+    """Register a task from a hub data set and return it; the arguments are those of ``local_task``."""
+    return register(
+        Task(
+            name=name,
+            summary=f"{hub} on the hub",
+            metric=metric,
+            text_columns=(text,) if isinstance(text, str) else text,
+            label_column=label,
+            labels=labels,
+            source=HubSource(hub=hub, config=config, splits=splits),
+        )
+    )
+
+
+def _place(file: str | Path, folder: Path) -> str:
+    """Return a file's absolute path: in a folder, or in the current one where it is there only."""
+    place = folder / Path(file).expanduser()
+    if not place.exists() and Path(file).expanduser().exists():
+        place = Path(file).expanduser()
+    return str(place.resolve())
+
+
+def _folder_of_caller() -> Path:
+    """Return the folder of the file that calls the function that asks; the current one for a shell."""
+    file = Path(sys._getframe(2).f_code.co_filename)
+    return file.parent if file.is_file() else Path()
