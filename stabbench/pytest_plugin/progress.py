@@ -172,7 +172,7 @@ def _is_sound(state: Any) -> bool:
     """Return whether a trainer's file says what the line needs: it may be half-written, or anything."""
     if not isinstance(state, dict):
         return False
-    step, total, speed = (state.get(name) for name in ("step", "total", "steps_per_second"))
+    step, total, speed = (state.get(name, math.nan) for name in ("step", "total", "steps_per_second"))
     numbers = all(isinstance(n, int | float) and math.isfinite(n) for n in (step, total, speed))
     return numbers and 0 <= step <= total and speed > 0
 
