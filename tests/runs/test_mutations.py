@@ -2,10 +2,10 @@
 
 Bytes are damaged at random; fields, arrays, notes and index are changed by a forger who knows the formats
 and makes every checksum anew. What is told in one place only cannot be checked against another: times,
-environments, the words of a reason, dev losses beside counts, the values of losses and norms and where a layer's
+environments, the words of a reason, dev losses beside counts, the values of losses and norms, where a layer's
 norms were taken, an evaluation on the way that is neither the last nor the best, to how many decimals an
-imported score was rounded; in a baseline also the training losses and the labels' entropy. All else that verdicts, tables and pictures show
-is compared, and a file may say less, as baselines do.
+imported score was rounded; in a baseline also the training losses and the labels' entropy. All else that
+verdicts, tables and pictures show is compared, and a file may say less, as baselines do.
 """
 
 from __future__ import annotations
