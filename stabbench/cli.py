@@ -65,7 +65,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         module = importlib.import_module(module_name)
         parser = Parser(prog=f"stabbench {name}", description=text)
         module.add_arguments(parser)
-        status: int = module.run(parser.parse_args(words[1:]))
+        parsed = parser.parse_args(words[1:])
+        try:
+            status: int = module.run(parsed)
+        except SystemExit as error:  # somebody's hook: the command has not done what it is for
+            raise StabbenchError(
+                f"code that it called ended with SystemExit({error.code!r}).", "mend the method that exits."
+            ) from error
     except StabbenchError as error:
         print(f"stabbench {name}: {error}", file=sys.stderr)
         return 2

@@ -1,5 +1,10 @@
 """Errors that a user can act on: every message names the cause and the next step."""
 
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
 from stabbench.text import terminal
 
 
@@ -39,3 +44,22 @@ class StoreError(StabbenchError):
 
 class RunError(StabbenchError):
     """A run that ended without a result: crash, out of memory, time-out, faulty hook."""
+
+
+@contextlib.contextmanager
+def code_of_others(what: str, action: str) -> Iterator[None]:
+    """Turn whatever others' code inside raises, an exit too, into an error of ours; not Ctrl-C.
+
+    Args:
+        what: whose code it is: the message goes on with ``raised KeyError: ...``.
+        action: what to do next.
+
+    Raises:
+        StabbenchError: in place of what was raised.
+    """
+    try:
+        yield
+    except (StabbenchError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise StabbenchError(f"{what} raised {type(error).__name__}: {error}", action) from error

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from stabbench import metrics, models, tasks
-from stabbench.errors import StabbenchError
+from stabbench.errors import StabbenchError, code_of_others
 from stabbench.overrides import check_effect, check_length, override
 from stabbench.recipe import Recipe
 from stabbench.requests import Group, Request, RunId
 from stabbench.spec import STREAMS, FineTuning, ModelSpec, RunSpec, Seeds, StrategySpec, TaskSpec
+from stabbench.strategies import Intermediate
 from stabbench.strategies.catalog import (
     base_recipe,
     check_strategy,
@@ -108,7 +109,8 @@ def _request(
     model = models.resolve(model_name)
     strategy, reference = parse_strategy(strategy_text)
     check_strategy(strategy)
-    reason = strategy.unsupported(model.config)
+    with code_of_others(f"the hook unsupported of {strategy_text}", "mend the hook."):
+        reason = strategy.unsupported(model.config)
     if reason is not None:
         raise StabbenchError(
             f"{strategy_text} cannot be used with {model_name}: {reason}", "choose another model or strategy."
@@ -123,8 +125,14 @@ def _request(
     if options.max_steps is not None and recipe.total_updates(n_train) > options.max_steps:
         recipe = recipe.change(steps=options.max_steps)
     start = None
-    intermediate = strategy.initial_weights()
+    with code_of_others(f"the hook initial_weights of {strategy_text}", "mend the hook."):
+        intermediate = strategy.initial_weights()
     if intermediate is not None:
+        if not isinstance(intermediate, Intermediate):
+            raise StabbenchError(
+                f"the hook initial_weights of {strategy_text} returned {intermediate!r}.",
+                "let it return an Intermediate or None.",
+            )
         start = _intermediate(
             suite, model_name, intermediate.task, intermediate.epochs, intermediate.strategy, options
         )

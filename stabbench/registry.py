@@ -59,7 +59,10 @@ def import_file(path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         _Loader(name, str(path)).exec_module(module)
-    except Exception as error:
+    except KeyboardInterrupt:
+        del sys.modules[name]
+        raise
+    except BaseException as error:  # a script may exit when it is imported
         del sys.modules[name]
         raise StabbenchError(
             f"{path} cannot be imported: {type(error).__name__}: {error}",

@@ -1,4 +1,4 @@
-"""``stabbench exec REQUEST.json``: one run in this process, for any scheduler."""
+"""``stabbench exec REQUEST.json``: one run, for any scheduler."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     store = Store(arguments.store)
     store.check_writable()
     options = executors.ExecutorOptions(threads=arguments.threads, devices=tuple(arguments.device))
-    with executors.create("debug", store.root, options) as executor:
+    with executors.create("process", store.root, options) as executor:
         outcome = executors.compute_one(executor, request)
     key = request.spec.key
     if outcome.note is not None:

@@ -1,4 +1,8 @@
-"""The debug executor: runs in this very process, so that breakpoints and print work."""
+"""The debug executor: runs in this very process, so that breakpoints and print work.
+
+A method of somebody's own may change the process (patch a layer, say) and so every run after it, without a
+word in their records. So after the first run of one nothing more is computed here.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from stabbench.errors import StabbenchError
 from stabbench.executors.base import ExecutorOptions, Job, NoJob, first_free
 from stabbench.requests import Outcome, Request
 from stabbench.runs import Store
+from stabbench.strategies.catalog import is_ours
+
+_has_run: list[str] = []
+"""The method of somebody's own that has run in this process, if one has."""
 
 
 class DebugExecutor:
@@ -31,7 +40,18 @@ class DebugExecutor:
         return NoJob() if request is None else DebugJob(self, request)
 
     def compute(self, request: Request) -> Outcome:
-        """Compute a run here and now."""
+        """Compute a run here and now.
+
+        Raises:
+            StabbenchError: when a method of somebody's own has run in this process.
+        """
+        if _has_run:
+            raise StabbenchError(
+                f"{_has_run[0]} has run in this process and may have changed it for every run after it.",
+                "debug one run at a time (--stab-seeds 0, one --strategy); the default executor trains many.",
+            )
+        if not is_ours(request.strategy):
+            _has_run.append(request.work.strategy.label)
         from stabbench.training.compute import compute
         from stabbench.training.environment import prepare
         from stabbench.training.progress import ProgressFile

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from stabbench.errors import StabbenchError
+from stabbench.errors import StabbenchError, code_of_others
 from stabbench.models import families
 from stabbench.recipe import Recipe, explained
 from stabbench.registry import import_file
@@ -25,6 +25,7 @@ from stabbench.strategies.parameters import (
     HOW,
     Scalar,
     assignments,
+    check_values,
     forgotten_fields,
     read_parameters,
     values_of,
@@ -36,6 +37,7 @@ __all__ = [
     "Reference",
     "base_recipe",
     "check_strategy",
+    "is_ours",
     "label_of",
     "parameters_of",
     "parse_strategy",
@@ -104,6 +106,12 @@ def check_strategy(strategy: Strategy) -> None:
         check_signatures(type(member))
 
 
+def is_ours(text: str) -> bool:
+    """Return whether all of a strategy comes with stabbench, as ``parse_strategy`` reads it."""
+    strategy, _ = parse_strategy(text)
+    return all(type(member).__module__.partition(".")[0] == "stabbench" for member in _members(strategy))
+
+
 def parameters_of(strategy: Strategy) -> dict[str, Scalar]:
     """Return all parameters by name; in a combination a parameter ``k`` of ``NAME`` is ``NAME.k``."""
     if isinstance(strategy, Combined):
@@ -167,15 +175,12 @@ def support_of(strategy: Strategy) -> dict[str, str | None]:
 def _resolve(strategy: Strategy, model_recipe: Recipe, above: tuple[str, ...]) -> Recipe:
     recipe = _base_recipe(strategy, model_recipe, above)
     hook = f"the recipe hook of {type(strategy).__name__}"
-    try:
-        recipe = strategy.recipe(recipe)
-    except ValidationError as error:
-        problem = explained(error)
-        raise StabbenchError(f"{hook}: {problem.cause}", problem.action) from error
-    except StabbenchError:
-        raise
-    except Exception as error:
-        raise StabbenchError(f"{hook} raised {type(error).__name__}: {error}", "mend the hook.") from error
+    with code_of_others(hook, "mend the hook."):
+        try:
+            recipe = strategy.recipe(recipe)
+        except ValidationError as error:
+            problem = explained(error)
+            raise StabbenchError(f"{hook}: {problem.cause}", problem.action) from error
     if not isinstance(recipe, Recipe):
         raise StabbenchError(f"{hook} returned {recipe!r}.", "let it return a Recipe.")
     return recipe
@@ -244,10 +249,13 @@ def _place(cls: type[Strategy], name: str) -> str:
 
 
 def _build(cls: type[Strategy], name: str, given: dict[str, Scalar]) -> Strategy:
-    try:
-        return cls(**typing.cast(dict[str, Any], given))
-    except (TypeError, ValueError) as error:
-        raise StabbenchError(f"{name}: {error}", "change the parameters.") from error
+    with code_of_others(f"making {name}", "change the parameters, or mend its __post_init__."):
+        try:
+            strategy = cls(**typing.cast(dict[str, Any], given))
+        except (TypeError, ValueError) as error:
+            raise StabbenchError(f"{name}: {error}", "change the parameters.") from error
+    check_values(name, strategy)
+    return strategy
 
 
 def _members(strategy: Strategy) -> tuple[Strategy, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import math
 import types
 import typing
 from collections.abc import Collection, Mapping
@@ -52,6 +53,21 @@ def read_parameters(cls: type[Strategy], name: str, text: str | None) -> dict[st
 def values_of(strategy: Strategy) -> dict[str, Scalar]:
     """Return all parameters of one strategy by name, as they are shown."""
     return {_shown(field): getattr(strategy, field.name) for field in dataclasses.fields(strategy)}
+
+
+def check_values(name: str, strategy: Strategy) -> None:
+    """Refuse a parameter that cannot be part of a run's key: no plain value, or no finite number.
+
+    Raises:
+        StabbenchError: for the first such parameter.
+    """
+    for field, value in values_of(strategy).items():
+        plain = value is None or isinstance(value, str | int | float)
+        if not plain or (isinstance(value, float) and not math.isfinite(value)):
+            raise StabbenchError(
+                f"{name}: {field}={value!r} cannot be a parameter.",
+                "parameters are texts, finite numbers, true, false and none.",
+            )
 
 
 def written(name: str, strategy: Strategy) -> str:

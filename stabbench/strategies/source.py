@@ -23,6 +23,8 @@ _SURFACE = {
 """The hook surface and its reading: the trainer version stands for them."""
 
 _DESCRIPTIONS = {"summary", "paper"}
+_BLIND = {"staticmethod", "classmethod", "property", "cached_property", "abstractmethod", "override", "cache"}
+"""Decorators that do not read annotations."""
 
 
 @cache
@@ -77,8 +79,14 @@ class _Normaliser(ast.NodeTransformer):
     visit_Module = _body
 
     def visit_FunctionDef(self, node: Any) -> Any:
-        """Drop docstring and annotations."""
-        node.returns = None
+        """Drop docstring and annotations, unless a decorator may read these, as ``singledispatch`` does."""
+        if all(ast.unparse(decorator).rpartition(".")[2] in _BLIND for decorator in node.decorator_list):
+            node.returns = None
+            arguments = node.args
+            for one in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs):
+                one.annotation = None
+            for one in filter(None, (arguments.vararg, arguments.kwarg)):
+                one.annotation = None
         return self._body(node)
 
     visit_AsyncFunctionDef = visit_FunctionDef
@@ -87,11 +95,6 @@ class _Normaliser(ast.NodeTransformer):
         """Drop docstring and descriptions."""
         node.body = [statement for statement in node.body if not _describes(statement)] or [ast.Pass()]
         return self._body(node)
-
-    def visit_arg(self, node: ast.arg) -> ast.arg:
-        """Drop the annotation of an argument."""
-        node.annotation = None
-        return node
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.stmt:
         """Keep the name, which may be a dataclass's field, and the value."""
@@ -128,6 +131,9 @@ def _is_ours(module: str) -> bool:
 
 
 def _describes(statement: ast.stmt) -> bool:
+    """Return whether a class says with it, in a text, what it is."""
+    if not isinstance(getattr(getattr(statement, "value", None), "value", None), str):
+        return False
     targets = (
         statement.targets
         if isinstance(statement, ast.Assign)

@@ -65,7 +65,9 @@ def compute(
             training(key)
             _write(store, request, train(request, cache, device, start, progress), cache)
             return Outcome("done")
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a hook may exit, or skip as a test does: no record, so an error
             return _errored(store, describe_error(request, error))
 
 
@@ -111,7 +113,7 @@ def _write(store: Store, request: Request, trained: Trained, cache: Cache) -> No
         store.write(trained.record, trained.arrays, files)
 
 
-def describe_error(request: Request, error: Exception) -> ErrorNote:
+def describe_error(request: Request, error: BaseException) -> ErrorNote:
     """Return the note that a store keeps of a run that errored."""
     cause = error.__cause__ if isinstance(error, RunError) else error  # what a hook has raised
     if isinstance(cause, torch.OutOfMemoryError | MemoryError):
