@@ -18,7 +18,7 @@ from stabbench.requests import Outcome, Request
 from stabbench.runs import Store
 from stabbench.strategies.catalog import is_ours
 
-_has_run: list[str] = []
+HAS_RUN: list[str] = []
 """The method of somebody's own that has run in this process, if one has."""
 
 
@@ -45,13 +45,13 @@ class DebugExecutor:
         Raises:
             StabbenchError: when a method of somebody's own has run in this process.
         """
-        if _has_run:
+        if HAS_RUN:
             raise StabbenchError(
-                f"{_has_run[0]} has run in this process and may have changed it for every run after it.",
+                f"{HAS_RUN[0]} has run in this process and may have changed it for every run after it.",
                 "debug one run at a time (--stab-seeds 0, one --strategy); the default executor trains many.",
             )
         if not is_ours(request.strategy):
-            _has_run.append(request.work.strategy.label)
+            HAS_RUN.append(request.work.strategy.label)
         from stabbench.training.compute import compute
         from stabbench.training.environment import prepare
         from stabbench.training.progress import ProgressFile

@@ -95,7 +95,7 @@ def test_typed_commands_work(shell: Shell, tmp_path: Path) -> None:
     for command in commands():
         judges = command.startswith(("pytest suites/mine", "stabbench compare"))
         done = shell(cheap(command, tmp_path / ".stabbench"))
-        assert done.returncode == 0 or (judges and done.returncode == 1), done.stdout + done.stderr
+        assert done.returncode == 0 or (judges and done.returncode in (1, 3)), done.stdout + done.stderr
 
 
 def cheap(command: str, store: Path) -> str:

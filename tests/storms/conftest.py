@@ -32,7 +32,7 @@ def storm(toy: Toy, tmp_path: Path) -> Iterator[Storm]:
 def calm(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Storm:
     """Return a project whose runs were computed undisturbed."""
     made = Storm(tmp_path_factory.mktemp("calm") / "project", toy)
-    session = made.run("--stab-executor", "debug")
+    session = made.run()
     assert session.process.returncode == 0, session.output
     return made
 

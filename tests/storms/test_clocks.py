@@ -65,7 +65,7 @@ def tried_at_most(storm: Storm, most: int) -> None:
 @pytest.mark.parametrize("ahead", [-24 * HOUR, 24 * HOUR])
 def test_an_error_is_tried_once_in_each_session_whenever_it_was_noted(storm: Storm, ahead: int) -> None:
     """A file server's clock differs from this machine's."""
-    arguments = ("--stab-executor", "debug", "--stab-seeds", "2")
+    arguments = ("--stab-seeds", "2")
     for session in (1, 2):
         found = storm.run(*arguments, strategy="raises=true")
         assert found.process.returncode == 1, found.output

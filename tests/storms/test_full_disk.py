@@ -102,7 +102,7 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_run(
 
 def test_a_full_disk_is_refused_before_anything_is_trained(storm: Storm, disk: Disk) -> None:
     disk.fill()
-    session = storm.run("--stab-executor", "debug")
+    session = storm.run()
     assert session.process.returncode == 1
     assert says_what_to_do(session.output), session.output
     assert storm.told("began") == []

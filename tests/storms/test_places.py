@@ -97,7 +97,7 @@ def test_a_store_deleted_while_a_session_trains(
 @pytest.mark.parametrize("name", ["a b", "ünï ço 漢 🌩", "new\nline", "-n", "'quoted\" $HOME", "x" * 250])
 def test_a_store_in_an_odd_place(storm: Storm, calm: Storm, name: str) -> None:
     shutil.copytree(calm.folder / ".stabbench", storm.folder / name)
-    session = storm.run("--stab-executor", "debug", f"--stab-store={name}", "--stab-seeds", "7")
+    session = storm.run(f"--stab-store={name}", "--stab-seeds", "7")
     assert session.process.returncode == 0, session.output
     assert len(storm.told("began")) == 1
     assert len(Store(storm.folder / name).keys()) == 7
@@ -138,7 +138,7 @@ def test_a_link_to_another_disk(storm: Storm, calm: Storm, part: str, tmp_path: 
     shutil.move(storm.folder / part, moved)
     (storm.folder / part).symlink_to(moved)
     try:
-        session = storm.run("--stab-executor", "debug", "--stab-seeds", "7")
+        session = storm.run("--stab-seeds", "7")
         assert session.process.returncode == 0, session.output
         assert len(storm.told("began")) == 1
         assert len(storm.store.keys()) == 7

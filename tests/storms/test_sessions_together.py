@@ -59,7 +59,7 @@ def test_a_run_that_errored_is_not_tried_again_by_who_asked_before_it_did(
     monkeypatch.setenv("STORM_PLACE", str(storm.place))
     strategy = f"{storm.folder / 'stormy.py'}:Stormy:raises=true"
     request = toy.request(strategy).model_copy(update={"session": "this one"})
-    with executors.create("debug", storm.store.root) as executor:
+    with executors.create("process", storm.store.root) as executor:
         first = compute_one(executor, request)
         again = compute_one(executor, request)
         later = compute_one(executor, request.model_copy(update={"session": "the next one"}))

@@ -118,3 +118,36 @@ def test_a_default_without_an_annotation_is_no_default(tmp_path: Path) -> None:
     head = HEAD.replace('base: str | None = "bias-correction"', 'base = "ours"')
     with pytest.raises(StabbenchError, match=r"(?s)has no annotation, so it stays None.*base: str"):
         parse_strategy(mine(tmp_path, "", head))
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("def __post_init__(self): raise KeyError('x')", "raised KeyError"),
+        ("def __post_init__(self): raise SystemExit(0)", "raised SystemExit"),
+        ("share: float = float('nan')", "share=nan cannot be a parameter"),
+        ("names: tuple = ('a',)", "cannot be a parameter"),
+        ("def unsupported(self, config): raise KeyError('x')", "unsupported of"),
+        ("def unsupported(self, config): raise SystemExit(0)", "raised SystemExit"),
+        ("def initial_weights(self): return 'mnli'", "let it return an Intermediate or None"),
+        ("def initial_weights(self): raise KeyError('x')", "initial_weights of"),
+        ("def recipe(self, base): raise SystemExit(0)", "the recipe hook of Mine raised SystemExit"),
+    ],
+)
+def test_whatever_a_method_raises_at_planning_is_one_line(toy, tmp_path: Path, body: str, words: str) -> None:
+    with pytest.raises(StabbenchError, match=r"\n  -> ") as refused:
+        toy.request(mine(tmp_path, body))
+    assert words in str(refused.value)
+
+
+def test_a_file_that_exits_when_it_is_imported_is_refused(tmp_path: Path) -> None:
+    text = mine(tmp_path, "pass", "raise SystemExit(0)\n" + HEAD)
+    with pytest.raises(StabbenchError, match="cannot be imported: SystemExit"):
+        parse_strategy(text)
+
+
+def test_an_infinite_parameter_is_refused(tmp_path: Path) -> None:
+    text = mine(tmp_path, "share: float = 0.5")
+    for value in ("nan", "inf", "-inf"):
+        with pytest.raises(StabbenchError, match="cannot be a parameter"):
+            parse_strategy(f"{text}:share={value}")

@@ -179,3 +179,16 @@ def test_a_class_that_has_no_file_is_refused() -> None:
 def test_a_body_that_was_only_words_stays_a_body() -> None:
     assert normalised('class A:\n    """Words."""\n') == "class A:\n    pass"
     assert normalised("class A:\n    x = 1  # why\n") == "class A:\n    x = 1"
+
+
+def test_an_annotation_that_a_decorator_reads_counts() -> None:
+    text = "@touch.register\ndef _(m: nn.Linear) -> int: return 1\n"
+    assert normalised(text) != normalised(text.replace("Linear", "Embedding"))
+    plain = "@staticmethod\ndef f(m: nn.Linear) -> int: return 1\n"
+    assert normalised(plain) == normalised(plain.replace("Linear", "Embedding"))
+
+
+def test_a_number_is_no_description() -> None:
+    text = "class Conf:\n    paper = 0.5\n    summary = 'a line'\n"
+    assert normalised(text) != normalised(text.replace("0.5", "0.9"))
+    assert normalised(text) == normalised(text.replace("a line", "another"))
