@@ -175,23 +175,23 @@ def check_weights(place: str, model: PreTrainedModel, info: dict[str, Any]) -> f
         raise StabbenchError(
             f"the weights of {place} lack {len(missing)} of the {len(encoder)} parameters of its encoder: "
             f"{_some(missing)}.",
-            f"names in its file begin with {wrapper!r}, which a wrapper put there: save the model inside of it "
-            "with save_pretrained."
+            f"names in its file begin with {wrapper!r}: save the model inside of that wrapper."
             if wrapper
-            else SAVE_BOTH,
+            else SAVE,
         )
     if unlike:
         saved, wanted = shapes[unlike[0]]
         raise StabbenchError(
             f"the weights of {place} have other shapes than its config.json says in {len(unlike)} of the "
-            f"{len(encoder)} parameters of its encoder: {_some(unlike)} ({unlike[0]} is {saved}, not {wanted}).",
-            SAVE_BOTH,
+            f"{len(encoder)} parameters of its encoder: "
+            f"{_some(unlike)} (the first is {saved}, not {wanted}).",
+            SAVE,
         )
     drawn = {*info["missing_keys"], *shapes}
     return frozenset(name for name in names if name in drawn or not name.startswith(prefix))
 
 
-SAVE_BOTH = "config.json and weights must be of one model: save them together with save_pretrained."
+SAVE = "config.json and weights must be of one model: save them together with save_pretrained."
 
 
 def _some(names: list[str]) -> str:
