@@ -195,7 +195,7 @@ SAVE = "config.json and weights must be of one model: save them together with sa
 
 
 def _some(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _wrapper(missing: list[str], prefix: str, unexpected: Collection[str]) -> str | None:

@@ -17,6 +17,7 @@ from transformers import (
     AutoModelForMaskedLM,
     AutoModelForPreTraining,
     AutoModelForSequenceClassification,
+    BertForSequenceClassification,
 )
 
 from stabbench.errors import StabbenchError
@@ -107,6 +108,7 @@ def test_weights_that_lack_some_of_the_encoder_are_refused(copied: Path, lacking
     with pytest.raises(StabbenchError, match=r"the weights of .* lack \d+ of the \d+ parameters") as error:
         Pretrained.load(str(copied), "", 2, Recipe())
     assert "save them together" in error.value.action
+    assert lacking == "one tensor" or "more." in error.value.cause
     assert len(error.value.cause.splitlines()) == 1
 
 
@@ -124,6 +126,13 @@ def test_a_configuration_unlike_the_weights_is_refused(copied: Path, changes: di
     config = copied / "config.json"
     config.write_text(json.dumps({**json.loads(config.read_text()), **changes}))
     with pytest.raises(StabbenchError, match=message):
+        Pretrained.load(str(copied), "", 2, Recipe())
+
+
+def test_an_encoder_that_cannot_be_told_from_its_head_is_refused(copied: Path, monkeypatch) -> None:
+    """All of it would count as head, and be drawn anew."""
+    monkeypatch.setattr(BertForSequenceClassification, "base_model_prefix", "nothing")
+    with pytest.raises(StabbenchError, match="cannot be told from its head: it has no part called 'nothing'"):
         Pretrained.load(str(copied), "", 2, Recipe())
 
 
