@@ -46,6 +46,10 @@ def run(arguments: argparse.Namespace) -> int:
         case []:
             known = [*strategies.REGISTRY.names(), *tasks.REGISTRY.names(), *models.REGISTRY.names()]
             problem = f"there is no strategy, task or model {name!r}: {suggest(name, known)}"
+            file, in_file, _ = name.partition(".py")
+            if in_file:
+                found = ", ".join(f"{file}.py:{task}" for task in sorted(tasks.declared(Path(file + ".py"))))
+                problem = f"{name} is no strategy and no task; the tasks of the file are {found}."
         case _:
             problem = f"{name!r} is a {' and a '.join(kinds)}: say which (--kind {kinds[0]})."
     return say(iter([Check("its name says what it is", problem)]))
@@ -62,15 +66,23 @@ def kinds_of(name: str) -> list[str]:
         return ["model"]
     path, in_file, rest = name.partition(".py")
     if in_file:
-        try:
-            thing = getattr(import_file(Path(path + in_file)), rest.removeprefix(":"), None)
-        except StabbenchError:  # the check of a strategy says what is wrong with the file
-            thing = None
-        return ["task" if isinstance(thing, tasks.Task) else "strategy"]
+        return _kinds_in_file(Path(path + in_file), rest.removeprefix(":"))
     first = name.partition("+")[0].partition(":")[0]
     known = (strategies.REGISTRY.names(), tasks.REGISTRY.names(), models.REGISTRY.names())
     found = [kind for kind, names in zip(KINDS, known, strict=True) if first in names]
     return found or (["model"] if "/" in name else [])
+
+
+def _kinds_in_file(file: Path, name: str) -> list[str]:
+    try:
+        if name in tasks.declared(file):
+            return ["task"]
+        things = vars(import_file(file))
+    except StabbenchError:  # the check of a strategy says what is wrong with the file
+        return ["strategy"]
+    classes = {thing for thing in things.values() if isinstance(thing, type)} - {strategies.Strategy}
+    own = any(issubclass(kind, strategies.Strategy) for kind in classes)
+    return ["strategy"] if own or name in things or not tasks.declared(file) else []
 
 
 def task_checks(name: str, data_dir: Path | None) -> Iterator[Check]:

@@ -83,7 +83,7 @@ def resolve(name: str) -> ResolvedModel:
     revision = revision or digest(files)
     recipe = registered.recipe if registered else default_recipe(config)
     rates = {
-        ours: float(config[key])
+        ours: _rate(shown, key, config[key])
         for ours, key in dropout_keys(config).items()
         if getattr(recipe, ours) is None and config.get(key) is not None
     }
@@ -92,6 +92,15 @@ def resolve(name: str) -> ResolvedModel:
     if longest is not None and longest < recipe.max_length:
         recipe = recipe.change(max_length=longest)
     return ResolvedModel(shown, location, revision, config, recipe)
+
+
+def _rate(place: str, key: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+        raise StabbenchError(
+            f"{key} is {value!r} in the config.json of {place}.",
+            "write a dropout rate there: a number from 0 to less than 1.",
+        )
+    return float(value)
 
 
 def check_recipe(model: ResolvedModel, recipe: Recipe) -> None:

@@ -6,29 +6,44 @@ import sys
 from pathlib import Path
 
 from stabbench.errors import DataError
-from stabbench.registry import Registry
+from stabbench.registry import Registry, import_file
 from stabbench.tasks.base import FileSource, HubSource, Task
 
 REGISTRY: Registry[Task] = Registry("task", "stabbench.tasks")
 
 
 def get(name: str) -> Task:
-    """Return a task by its registered name or as ``path.py:NAME``, whose paths are relative to that file.
+    """Return a task by its registered name, or as ``path.py:NAME``: a variable or task of that file.
+
+    Paths of a task in a file are relative to it.
 
     Raises:
         UnknownNameError: when there is none; the message suggests near names.
         DataError: when the name stands for something else.
     """
-    task = REGISTRY.get(name)
+    path, in_file, own = name.rpartition(".py:")
+    task = declared(Path(path + ".py")).get(own) if in_file else None
+    task = task or REGISTRY.get(name)
     if not isinstance(task, Task):
         raise DataError(
             f"{name} is a {type(task).__name__}, no task.", "name a Task, such as local_task returns."
         )
-    if ".py:" in name and isinstance(task.source, FileSource):
-        folder = Path(name.rpartition(":")[0]).parent
+    if in_file and isinstance(task.source, FileSource):
+        folder = Path(path).parent
         source = FileSource(train=_place(task.source.train, folder), dev=_place(task.source.dev, folder))
         return task.model_copy(update={"source": source})
     return task
+
+
+def declared(file: Path) -> dict[str, Task]:
+    """Return the tasks of a file, by its variables and by the names that it (or what it imports) registers.
+
+    Raises:
+        StabbenchError: when the file cannot be imported.
+    """
+    variables = vars(import_file(file))
+    registered = {name: REGISTRY.get(name) for name in REGISTRY.names() if not REGISTRY.is_announced(name)}
+    return {**registered, **{name: value for name, value in variables.items() if isinstance(value, Task)}}
 
 
 def register(task: Task) -> Task:

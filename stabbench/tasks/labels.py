@@ -7,6 +7,7 @@ mistake where it does not.
 
 from __future__ import annotations
 
+import datetime
 import numbers
 import re
 import unicodedata
@@ -48,7 +49,10 @@ REGRESSION = "regression is a task type of its own, which stabbench does not fin
 
 _WHOLE = re.compile(r"(-?[0-9]+)(\.0*)?")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?inf(inity)?", re.IGNORECASE)
-_LIST = re.compile(r"""\[\s*(["'\d.+-].*)?\]|\{.*\}""", re.DOTALL)
+_LIST = re.compile(r"""\[\s*(["'\d.+-].*)?\]|\(\s*(["'\d.+-].*,.*)?\)|\{.*\}""", re.DOTALL)
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}.*)?")
+_JOINERS = "\u200c\u200d"
+"""Invisible, and part of the spelling of some languages and signs."""
 
 Found = list[tuple[str, str]]
 """Where a row stands and the text of its label."""
@@ -64,8 +68,12 @@ def refuse(places: Sequence[str], what: str, action: str) -> NoReturn:
 def is_missing(value: Any) -> bool:
     """Return whether a cell holds nothing, in whatever way its file says so."""
     if isinstance(value, str):
-        return not value.strip()
+        return all(sign.isspace() or _is_invisible(sign) for sign in value)
     return value is None or (isinstance(value, numbers.Real) and value != value)  # NaN alone is not itself
+
+
+def _is_invisible(sign: str) -> bool:
+    return unicodedata.category(sign) == "Cf"
 
 
 def plain(label: str) -> str:
@@ -83,7 +91,7 @@ def fault_of(value: Any, meant: set[str]) -> tuple[str, str] | None:
     """
     if is_missing(value):
         return "the label is missing", "give every row a label, or leave the row out."
-    if not isinstance(value, str | bool | np.bool_ | numbers.Number):
+    if not isinstance(value, str | bool | np.bool_ | numbers.Number | datetime.date):
         return f"the label is a {type(value).__name__}", "give every row one label: a text or a whole number."
     text = str(value)
     name = f"if {text!r} is a class, name all classes in labels=(...)."
@@ -91,6 +99,10 @@ def fault_of(value: Any, meant: set[str]) -> tuple[str, str] | None:
         return None
     if text != text.strip():
         return f"the label {text!r} has white space around it", f"write {text.strip()!r}; {name}"
+    hidden = [sign for sign in text if _is_invisible(sign)]
+    if text.strip(_JOINERS) != text or set(hidden) - set(_JOINERS):
+        seen = "".join(sign for sign in text if not _is_invisible(sign)).strip()
+        return f"the label {text!r} holds invisible characters", f"write {seen!r}; {name}"
     if text in MISSING or text.lower() in MISSING:
         return (
             f"the label {text!r} stands for a missing value",
@@ -106,6 +118,8 @@ def fault_of(value: Any, meant: set[str]) -> tuple[str, str] | None:
             f"the label is a list ({text!r})",
             f"give every row one label: a text or a whole number; {name}",
         )
+    if _DATE.fullmatch(text):
+        return f"the label is a date ({text})", f"name the column of the classes (label=...); {name}"
     if "\0" in text:
         return "the label holds a NUL character", "take it out."
     return None
@@ -143,6 +157,12 @@ def check_vocabulary(task: Task, train: Found, dev: Found) -> None:
                 f"the label {broken[0]} is a number with a fraction",
                 f"{REGRESSION}; {name}",
             )
+    if "-" in first and "+" not in first:
+        refuse(
+            [place for place, label in train + dev if label == "-"],
+            "the label is '-', which SNLI has where its annotators did not agree",
+            f"leave such rows out; {name}",
+        )
     truth = [label for label in first if label.lower() in ("true", "false")]
     number = [label for label in first if _NUMBER.fullmatch(label)]
     if truth and number:
@@ -172,4 +192,5 @@ def check_vocabulary(task: Task, train: Found, dev: Found) -> None:
 def _twin(label: str) -> str:
     if re.fullmatch("-?[0-9]{1,18}", label):
         return str(int(label))
-    return " ".join(unicodedata.normalize("NFKC", label).casefold().split())
+    seen = "".join(sign for sign in label if not _is_invisible(sign))
+    return " ".join(unicodedata.normalize("NFKC", seen).casefold().split())

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import inspect
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
@@ -59,16 +61,15 @@ class Pretrained:
 
         Raises:
             StabbenchError: when transformers cannot load it as a sequence classifier, it is not what was
-                planned with, or it does not fit its tokenizer.
+                planned with, its file lacks weights of the encoder, or it does not fit its tokenizer.
         """
         folder = snapshot(location, revision)
         try:
             config = AutoConfig.from_pretrained(folder, num_labels=n_labels, trust_remote_code=False)
             tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
             settle_padding(location, config, tokenizer)
-            config.problem_type = (
-                "single_label_classification"  # a checkpoint may bring another, and its loss
-            )
+            # a checkpoint may bring another task's loss, or ask for tuples
+            config.problem_type, config.return_dict = "single_label_classification", True
             for name, key in dropout_keys(config.to_dict()).items():
                 if getattr(recipe, name) is not None:
                     setattr(config, key, getattr(recipe, name))
@@ -95,15 +96,11 @@ class Pretrained:
                 f"the files of {location} are not those that the run was planned with.",
                 "plan again: they have changed since.",
             )
+        fresh = check_weights(location, model, info)
         check_embeddings(location, model, tokenizer)
         attention.replace_dropout(model)
         remember_signatures(model)
-        lacking = {*info["missing_keys"], *(entry[0] for entry in info["mismatched_keys"])}
-        prefix = model.base_model_prefix + "."
-        fresh = {
-            name for name, _ in model.named_parameters() if name in lacking or not name.startswith(prefix)
-        }
-        return cls(model, tokenizer, frozenset(fresh), backend)
+        return cls(model, tokenizer, fresh, backend)
 
     def copy(self, head_seed: int, start: Path | None = None) -> PreTrainedModel:
         """Return a model for one run, on the CPU.
@@ -148,6 +145,67 @@ def settle_padding(place: str, config: PreTrainedConfig, tokenizer: PreTrainedTo
     pad, size = getattr(config, "pad_token_id", None), getattr(config, "vocab_size", None)
     if not isinstance(pad, int) or not 0 <= pad < (size or pad + 1):
         config.pad_token_id = tokenizer.pad_token_id
+
+
+def check_weights(place: str, model: PreTrainedModel, info: dict[str, Any]) -> frozenset[str]:
+    """Return the names of the parameters to draw anew: the head's, and a pooler's that the file lacks.
+
+    Args:
+        place: folder or hub id.
+        model: as loaded.
+        info: what transformers says of the loading: missing, mismatched and unexpected keys.
+
+    Raises:
+        StabbenchError: when the file does not hold the rest of the encoder, in the shapes of ``config.json``:
+            transformers draws what it lacks at random, and says nothing.
+    """
+    prefix = model.base_model_prefix + "."
+    names = [name for name, _ in model.named_parameters()]
+    encoder = [name for name in names if name.startswith(prefix) and "pooler" not in name.split(".")]
+    shapes = {name: (list(saved), list(wanted)) for name, saved, wanted in info["mismatched_keys"]}
+    missing = [name for name in encoder if name in info["missing_keys"]]
+    unlike = [name for name in encoder if name in shapes]
+    if not encoder:
+        raise StabbenchError(
+            f"the encoder of {place} cannot be told from its head: it has no part called {prefix[:-1]!r}.",
+            "use an encoder such as BERT.",
+        )
+    if missing:
+        wrapper = _wrapper(missing, prefix, info["unexpected_keys"])
+        raise StabbenchError(
+            f"the weights of {place} lack {len(missing)} of the {len(encoder)} parameters of its encoder: "
+            f"{_some(missing)}.",
+            f"names in its file begin with {wrapper!r}: save the model inside of that wrapper."
+            if wrapper
+            else SAVE,
+        )
+    if unlike:
+        saved, wanted = shapes[unlike[0]]
+        raise StabbenchError(
+            f"the weights of {place} have other shapes than its config.json says in {len(unlike)} of the "
+            f"{len(encoder)} parameters of its encoder: "
+            f"{_some(unlike)} (the first is {saved}, not {wanted}).",
+            SAVE,
+        )
+    drawn = {*info["missing_keys"], *shapes}
+    return frozenset(name for name in names if name in drawn or not name.startswith(prefix))
+
+
+SAVE = "config.json and weights must be of one model: save them together with save_pretrained."
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _wrapper(missing: list[str], prefix: str, unexpected: Collection[str]) -> str | None:
+    """Return what stands before the missing names in the file, where all of them are there but for that."""
+    for names in (missing, [name.removeprefix(prefix) for name in missing]):
+        for found in unexpected:
+            start = found.removesuffix(names[0])
+            if start.endswith(".") and {start + name for name in names} <= set(unexpected):
+                return start
+    return None
 
 
 def check_embeddings(place: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:

@@ -147,6 +147,26 @@ def test_a_task_is_checked_alone(toy, tmp_path, capsys):
     assert "note: 1 of the 3 dev rows have the texts of a training row." in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("variable", ["", "MINE = "])
+def test_a_task_of_a_suite_is_found_by_its_name(toy, tmp_path, capsys, variable):
+    file = tmp_path / "test_tickets.py"
+    call = (
+        f"local_task('tickets-{len(variable)}', train={str(toy.train)!r}, dev={str(toy.dev)!r}, text='text')"
+    )
+    file.write_text(
+        f"from stabbench import Suite\nfrom stabbench.tasks import local_task\n{variable}{call}\n"
+    )
+    name = f"{file}:tickets-{len(variable)}"
+    assert main(["validate", name]) == 0
+    assert "its rows are sound" in capsys.readouterr().out
+    for wrong in (str(file), f"{file}:ticket"):
+        assert main(["validate", wrong]) == 1
+        printed = capsys.readouterr().out
+        assert f"{wrong} is no strategy and no task; the tasks of the file are " in printed
+        assert name in printed
+        assert "Traceback" not in printed
+
+
 def test_a_task_in_a_data_folder(tmp_path, capsys):
     (tmp_path / "RTE").mkdir()
     assert main(["validate", "rte", "--data-dir", str(tmp_path)]) == 1

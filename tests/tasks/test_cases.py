@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -91,9 +92,9 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tasks
     return loaded
 
 
-word = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=8).filter(
-    str.strip
-)
+word = st.text(
+    st.characters(codec="utf-8", exclude_characters="\0", exclude_categories=["Cf"]), min_size=1, max_size=8
+).filter(str.strip)
 label = st.sampled_from(["a", "b c", 'say "x"', "d,e", "'"])
 
 
@@ -167,6 +168,28 @@ FAULTS: dict[str, tuple[Rows, Rows | None, str, str]] = {
         "has 60 labels in 60 training rows",
         "regression",
     ),
+    "an invisible end": (
+        [*GOOD, ("x", "a\u200b")],
+        None,
+        r"'a\u200b' holds invisible characters",
+        "write 'a'",
+    ),
+    "a mark before": (GOOD, [*DEV, ("x", "\ufeffa")], r"'\ufeffa' holds invisible", "write 'a'"),
+    "a soft hyphen": ([("x", "p\u00ado"), *GOOD], None, r"'p\xado' holds invisible characters", "write 'po'"),
+    "an invisible joiner": ([("x", "p\u200co"), ("y", "po"), *GOOD], None, "differ by case", "in one way"),
+    "an invisible label": ([*GOOD, ("x", "\u200b")], None, "the label is missing", "leave the row out"),
+    "an invisible text": (GOOD, [*DEV, ("\u200b \ufeff", "a")], "'text' is empty", "leave the row out"),
+    "a tuple as text": (
+        [*GOOD, ("x", "('a', 'b')")],
+        None,
+        "the label is a list (\"('a', 'b')\")",
+        "one label",
+    ),
+    "a tuple of one": ([*GOOD, ("x", "(1,)")], None, "the label is a list", "one label"),
+    "no agreement": ([*GOOD, ("x", "-")], None, "the label is '-'", "leave such rows out"),
+    "no agreement in dev": (GOOD, [*DEV, ("x", "-")], "the label is '-'", "leave such rows out"),
+    "dates": ([("x", "2024-05-01"), ("y", "2024-05-02")], None, "a date (2024-05-01)", "label="),
+    "times": ([("x", "2024-05-01 10:00:00"), *GOOD], None, "a date (2024-05-01 10:00:00)", "label="),
     "truth and numbers": (
         [("x", "True"), ("y", "0"), ("z", "1")],
         None,
@@ -231,6 +254,26 @@ def test_an_object_is_no_label(load, kind: str, value: dict[str, Any]) -> None:
         load(kind, [("x", value), *GOOD], DEV)
 
 
+@pytest.mark.parametrize("value", [date(2024, 5, 1), datetime(2024, 5, 1, 10)])
+def test_a_date_is_no_label_whatever_holds_it(load, value: date) -> None:
+    for kind in ("csv", "parquet", "hub"):
+        with pytest.raises(DataError, match=rf"the label is a date \({value}\)"):
+            load(kind, [("x", value), ("y", value)], DEV)
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_signs_and_joined_letters_are_labels(load, kind: str) -> None:
+    rows = [
+        ("x", "+"),
+        ("y", "-"),
+        ("z", "\u0645\u06cc\u200c\u0634\u0648\u062f"),
+        ("w", "(n/a)"),
+        ("v", "(a)"),
+    ]
+    dev = [(f"dev {text}", name) for text, name in rows]
+    assert set(load(kind, rows, dev).label_names) == {name for _, name in rows}
+
+
 MEANT = {
     "NA": ([("x", "NA"), ("y", "Major")], ("Major", "NA")),
     "None": ([("x", "None"), ("y", "Minor")], ("Minor", "None")),
@@ -238,6 +281,10 @@ MEANT = {
     "case": ([("x", "us"), ("y", "US")], ("US", "us")),
     "edges": ([("x", "a "), ("y", "a")], ("a", "a ")),
     "stars": ([("x", "3.5"), ("y", "4.0")], ("3.5", "4.0")),
+    "tuples": ([("x", "(1, 2)"), ("y", "(2, 3)")], ("(1, 2)", "(2, 3)")),
+    "dash": ([("x", "-"), ("y", "a")], ("a", "-")),
+    "dates": ([("x", "2024-05-01"), ("y", "a")], ("2024-05-01", "a")),
+    "invisible": ([("x", "a\u200b"), ("y", "a")], ("a\u200b", "a")),
     "lists": ([("x", "[NEG]"), ("y", "[1]")], ("[1]", "[NEG]")),
 }
 
