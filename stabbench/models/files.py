@@ -26,6 +26,9 @@ TOKENIZER_FILES = (
     "spm.model",
     "sentencepiece.bpe.model",
     "tokenizer.model",
+    "bpe.codes",
+    "source.spm",
+    "target.spm",
 )
 NEEDED = ("*.json", "*.txt", "*.model", "*.codes", "*.safetensors")
 """What of a repository is downloaded; old weights (``pytorch_model*.bin``) where it has no others."""
