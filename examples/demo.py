@@ -44,7 +44,9 @@ def main() -> int:
         return code
     compare = ["compare", *(f"{STORE}:{strategy}@{RECIPE}" for strategy in EXPECTED)]
     print("\n$ stabbench", " ".join(compare), flush=True)
-    subprocess.run([sys.executable, "-m", "stabbench", *compare], check=True)
+    code = subprocess.run([sys.executable, "-m", "stabbench", *compare], check=False).returncode
+    if code not in (0, 3):  # 3: one of its two verdicts is INCONCLUSIVE, with these few seeds
+        return code
     allowed = find_suites(Path("suites/demo"))[0][1].failures_at_most
     assert allowed is not None
     found = {}
