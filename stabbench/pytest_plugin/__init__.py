@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator
+from dataclasses import astuple
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -127,7 +128,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Know every group of the session, so that who waits can help; start the live line."""
     config = session.config
     if hasattr(config, "workeroutput"):
-        config.workeroutput[PLANNED] = our_items(session)
+        config.workeroutput[PLANNED] = [astuple(item) for item in our_items(session)]
     if any("stab_run" in item.keywords for item in session.items):
         from stabbench.pytest_plugin.items import begin
 

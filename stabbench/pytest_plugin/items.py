@@ -44,9 +44,9 @@ class RunItem(pytest.Item):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 
-    def reportinfo(self) -> tuple[Path, None, str]:
-        """Return where the item comes from, for reports."""
-        return self.path, None, self.name
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """Return where the item comes from, for reports (those of a skip mark want a line)."""
+        return self.path, 0, self.name
 
 
 def run_item(item: RunItem) -> None:

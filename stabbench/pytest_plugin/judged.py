@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stabbench.pytest_plugin.ledger import BASELINE, GATE, RUN, RUN_MARK, Ledger, Plan, Story
+from stabbench.pytest_plugin.ledger import BASELINE, GATE, RUN, Ledger, Plan, Story
 from stabbench.pytest_plugin.options import Settings
 
 RUNS_ONLY = "stab_run"
@@ -46,6 +46,7 @@ def reasons(ledger: Ledger, settings: Settings, marks: str) -> list[str]:
     if marks.strip() == RUNS_ONLY:
         return _lacking(ledger, "not all was trained: ", "let no conftest skip runs", selected=True)
     return [
+        *_untouched(ledger),
         *(_unjudged(plan, ledger) for plan in _open(ledger, settings)),
         *_unused_baseline(ledger, settings),
     ]
@@ -105,26 +106,49 @@ def _contradicts(story: Story, settings: Settings) -> bool:
     return story.passed and ("FAIL" in given or unsure)
 
 
+def _untouched(ledger: Ledger) -> list[str]:
+    """Return a line for each group whose runs and gates were selected, and of which none got so far as to plan it."""
+    touched = {plan.ref for plan in _plans(ledger)}
+    names = {item.ref: item.name for item in ledger.selected or () if item.ref not in {None, *touched}}
+    return [
+        _line(name, _why(_gates(ledger, ref)))
+        for ref, name in sorted(names.items(), key=lambda found: found[1])
+    ]
+
+
+def _gates(ledger: Ledger, ref: str | None, group: str = "") -> list[Story]:
+    """Return the gates that were selected for a group, and those that read it to compare."""
+    selected = {item.nodeid for item in ledger.selected or () if item.is_gate and item.ref == ref}
+    return [
+        s
+        for s in ledger.ours
+        if s.nodeid in selected or (not s.values(RUN) and any(plan.group == group for plan, _ in s.plans))
+    ]
+
+
 def _unjudged(plan: Plan, ledger: Ledger) -> str:
-    gates = [s for s in ledger.ours if not s.values(RUN) and any(p.group == plan.group for p, _ in s.plans)]
-    aside = [
-        s for s in ledger.ours if RUN_MARK not in s.nodeid and not any(s.plans)
-    ]  # before it read anything
-    skipped = [story.nodeid for story in gates or aside if story.skipped]
+    runs = "1 run" if len(plan.seeds) == 1 else f"{len(plan.seeds)} runs"
+    return _line(f"{plan.name} ({runs})", _why(_gates(ledger, plan.ref, plan.group)))
+
+
+def _line(name: str, why: str) -> str:
+    return f"{name} is not judged, the session fails: {why}; run a gate, or use -m stab_run"
+
+
+def _why(gates: list[Story]) -> str:
+    """Return why none of a group's gates judged it."""
+    skipped = [story.nodeid for story in gates if story.skipped]
     expected = [story.nodeid for story in gates if story.expected]
     silent = [story.nodeid for story in gates if story.passed and not story.judged]
     if silent:
-        why = f"{_few(silent)} asked for no verdict"
-    elif expected:
-        why = f"{_few(expected)} is marked xfail"
-    elif skipped:
-        why = f"{_few(skipped)} was skipped"
-    elif gates:
-        why = f"{_few([story.nodeid for story in gates])} judged something else"
-    else:
-        why = "no gate ran on it"
-    runs = "1 run" if len(plan.seeds) == 1 else f"{len(plan.seeds)} runs"
-    return f"{plan.name} ({runs}) is not judged, the session fails: {why}; run a gate, or use -m stab_run"
+        return f"{_few(silent)} asked for no verdict"
+    if expected:
+        return f"{_few(expected)} is marked xfail"
+    if skipped:
+        return f"{_few(skipped)} was skipped"
+    if gates:
+        return f"{_few([story.nodeid for story in gates])} judged something else"
+    return "no gate ran on it"
 
 
 def _unused_baseline(ledger: Ledger, settings: Settings) -> list[str]:

@@ -11,7 +11,8 @@ import pytest
 
 from stabbench import models
 from stabbench.strategies.catalog import label_of, parse_strategy
-from stabbench.suite import Suite
+from stabbench.stored import digest
+from stabbench.suite import Suite, parse_seeds
 from stabbench.text import terminal_line
 
 
@@ -38,6 +39,19 @@ class GroupRef:
         """How node ids name the group."""
         strategy, reference = parse_strategy(self.strategy)
         return terminal_line(f"{label_of(strategy, reference, {})}-{self.task}-{self.model_id}")
+
+    @property
+    def name(self) -> str:
+        """How messages call the group."""
+        strategy, reference = parse_strategy(self.strategy)
+        return f"{label_of(strategy, reference, {})} on {self.task} with {self.model_id}"
+
+    @cached_property
+    def key(self) -> str:
+        """What tells the group from the session's others, in every process and before it is planned."""
+        suite = self.suite
+        sample = [suite.train_size, suite.stratified, suite.sample_seed]
+        return digest([self.id, self.model, list(parse_seeds(suite.seeds)), *sample])
 
     def against(self, strategy: str) -> GroupRef:
         """Return the group of another strategy on the same task and model."""
