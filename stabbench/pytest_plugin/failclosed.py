@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from stabbench.pytest_plugin.refs import GroupRef
 
 SAFE_DIST = ("load", "worksteal")
+NOT_JUDGING = (
+    *("collectonly", "setuponly", "setupplan"),
+    *("showfixtures", "show_fixtures_per_test", "cacheshow"),
+)
+"""Options (by the name of their values) of sessions that call no test."""
 PLANNED = "stabbench_planned"
 COLLECTED_SUITE = pytest.StashKey[bool]()
 
@@ -137,8 +142,7 @@ class FailClosed:
     def is_ours(self) -> bool:
         """Return whether the session has runs or gates, or was to have some."""
         option = self.config.option
-        listing = ("collectonly", "showfixtures", "show_fixtures_per_test")
-        if any(getattr(option, name, False) for name in listing):
+        if any(getattr(option, name, False) for name in NOT_JUDGING):
             return False
         if self.ledger.planned or self.ledger.ours or any(RUN_MARK in n for n in self.ledger.collected or ()):
             return True
@@ -171,7 +175,7 @@ class FailClosed:
 def our_items(session: pytest.Session) -> list[Selected]:
     """Return a session's runs and gates."""
     return [
-        Selected(item.nodeid, ref and ref.key, ref.name if ref else "", "stab_gate" in item.keywords)
+        Selected(item.nodeid, ref.key if ref else None, ref.name if ref else "", "stab_gate" in item.keywords)
         for item in session.items
         if {"stab_run", "stab_gate"} & set(item.keywords)
         for ref in [_group_of(item)]

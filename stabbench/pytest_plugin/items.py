@@ -26,6 +26,10 @@ class RunItem(pytest.Item):
         self.ref = ref
         self.run = run
         self.add_marker("stab_run")
+        module = self.getparent(pytest.Module)
+        self.module = module.obj if module else None  # what conftests ask of every item; it has no function
+        self.cls = None
+        self.fixturenames: list[str] = []
 
     def runtest(self) -> None:
         """Take the run from the store or compute it; what hinders many runs alike is told by the first."""

@@ -36,9 +36,14 @@ def reasons(ledger: Ledger, settings: Settings, marks: str) -> list[str]:
     failed = [story.nodeid for story in ledger.ours if story.failed]
     if failed:
         found.append(f"{_few(failed)} failed, so the session does, whatever a conftest makes of it")
-    mended = [story.nodeid for story in ledger.ours if story.mended or _contradicts(story, settings)]
+    aside = sorted(ledger.gave_fail - set(failed))
+    if aside:
+        found.append(f"{_few(aside)} gave FAIL, so the session fails, whatever became of the gate")
+    mended = [story.nodeid for story in ledger.ours if story.mended or _is_unsure(story, settings)]
     if mended:
-        found.append(f"{_few(mended)} failed, yet were reported as passed; mend what changes reports")
+        found.append(
+            f"{_few(mended)} failed or gave INCONCLUSIVE, yet was reported as passed; mend what changes it"
+        )
     if found:
         return found
     if settings.plan.shard is not None:
@@ -99,15 +104,13 @@ def _counts(story: Story, settings: Settings) -> bool:
     return skipped or (story.passed and all(gate["held"] for gate in story.values(GATE)))
 
 
-def _contradicts(story: Story, settings: Settings) -> bool:
-    """Return whether a gate passed against its own verdict."""
-    given = story.outcomes_of_verdicts
-    unsure = "INCONCLUSIVE" in given and settings.inconclusive == "fail"
-    return story.passed and ("FAIL" in given or unsure)
+def _is_unsure(story: Story, settings: Settings) -> bool:
+    """Return whether a gate passed although a verdict of its is INCONCLUSIVE."""
+    return story.passed and settings.inconclusive == "fail" and "INCONCLUSIVE" in story.outcomes_of_verdicts
 
 
 def _untouched(ledger: Ledger) -> list[str]:
-    """Return a line for each group whose runs and gates were selected, and of which none got so far as to plan it."""
+    """Return a line for each group of which no selected run or gate got so far as to plan it."""
     touched = {plan.ref for plan in _plans(ledger)}
     names = {item.ref: item.name for item in ledger.selected or () if item.ref not in {None, *touched}}
     return [

@@ -136,12 +136,14 @@ class Ledger:
         collected: the node ids of everything that was collected; ``None`` before.
         selected: the runs and gates; ``None`` where no worker could tell.
         stories: what each item reported.
+        gave_fail: the items that ever gave the verdict FAIL.
         broken: whether something broke that is no item's.
     """
 
     collected: set[str] | None = None
     selected: set[Selected] | None = None
     stories: dict[str, Story] = field(default_factory=dict)
+    gave_fail: set[str] = field(default_factory=set)
     broken: bool = False
 
     def add(self, report: pytest.TestReport) -> None:
@@ -153,6 +155,8 @@ class Ledger:
         if story.outcomes.get(when) != "failed":  # a subtest reports beside its test
             story.outcomes[when] = report.outcome
         story.properties = report.user_properties or story.properties
+        if "FAIL" in story.outcomes_of_verdicts:
+            self.gave_fail.add(report.nodeid)
         story.expected |= hasattr(report, "wasxfail")
         story.mended |= report.passed and not story.expected and RAISED in dict(report.user_properties)
 

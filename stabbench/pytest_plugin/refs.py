@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from stabbench import models
-from stabbench.strategies.catalog import label_of, parse_strategy
+from stabbench.errors import StabbenchError
 from stabbench.stored import digest
+from stabbench.strategies.catalog import label_of, parse_strategy
 from stabbench.suite import Suite, parse_seeds
 from stabbench.text import terminal_line
 
@@ -56,6 +57,21 @@ class GroupRef:
     def against(self, strategy: str) -> GroupRef:
         """Return the group of another strategy on the same task and model."""
         return GroupRef(self.suite, self.task, self.model, strategy, self.model_id)
+
+
+def named_by(mark: pytest.Mark) -> str:
+    """Return the strategy that ``@pytest.mark.against`` names.
+
+    Raises:
+        StabbenchError: when it does not name one.
+    """
+    words = [*mark.args, *mark.kwargs.values()]
+    if len(words) != 1 or not isinstance(words[0], str) or set(mark.kwargs) - {"strategy"}:
+        raise StabbenchError(
+            f"the mark against({', '.join(map(repr, words))}) does not name one strategy.",
+            'write @pytest.mark.against("devlin").',
+        )
+    return words[0]
 
 
 def judged_by(item: pytest.Item) -> GroupRef | None:

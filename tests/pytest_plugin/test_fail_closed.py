@@ -35,6 +35,9 @@ def told_in_a_fixture(*lines: str) -> str:
 STD = "def test_scores(stability):\n    assert stability.std < 9\n\n"
 SECOND = GATE.replace("test_few_runs_fail", "test_again")
 FAILING = "def test_few_runs_fail(stability):\n    assert stability.good_mean(at_least=0.999)\n\n"
+SAID_FAIL = "stability.judge(lambda s, alpha: BAD)"
+SURE = f"def test_sure(stability):\n    assert {SAID_FAIL}\n\n"
+BAD = "from stabbench.statistics import Evidence, Outcome\nBAD = Evidence('own', Outcome.FAIL, 'bad', 'share')\n\n"
 UNSURE = "def test_few_runs_fail(stability):\n    assert stability.few_failures(at_most=0.3)\n\n"
 AGAINST = (
     "@pytest.mark.against('devlin')\ndef test_steadier(stability, against):\n"
@@ -237,12 +240,16 @@ CELLS = {
     "unsure, then a number, may be skipped": Cell(
         after_unsure("assert stability.std < 0"), ("--stab-inconclusive", "skip"), says="assert stability.std"
     ),
-    "unsure, then a number by default": Cell(after_unsure("assert stability.std < 0"), says="stability.std <"),
+    "unsure, then a number by default": Cell(
+        after_unsure("assert stability.std < 0"), says="stability.std <"
+    ),
     "unsure, then an error": Cell(
         after_unsure("raise AssertionError('mine')"), ("--stab-inconclusive", "warn"), says="mine"
     ),
     "unsure, looked at, then an error": Cell(
-        after_unsure("if not unsure: raise AssertionError('mine')"), ("--stab-inconclusive", "warn"), says="mine"
+        after_unsure("if not unsure: raise AssertionError('mine')"),
+        ("--stab-inconclusive", "warn"),
+        says="mine",
     ),
     "unsure or a number": Cell(
         after_unsure("assert unsure or stability.std < 0"), ("--stab-inconclusive", "warn"), says="assert ("
@@ -251,7 +258,10 @@ CELLS = {
         after_unsure("assert any([unsure, stability.std < 0])"), ("--stab-inconclusive", "warn"), says="any("
     ),
     "unsure, asserted by name": Cell(
-        after_unsure("assert unsure, 'who knows'"), ("--stab-inconclusive", "warn"), green=True, says="lets pass"
+        after_unsure("assert unsure, 'who knows'"),
+        ("--stab-inconclusive", "warn"),
+        green=True,
+        says="lets pass",
     ),
     "unsure, asserted over lines": Cell(
         UNSURE.replace("at_most=0.3", "\n        at_most=0.3,\n    "),
@@ -261,16 +271,14 @@ CELLS = {
     ),
     # FAIL, told beside the gate's end
     "FAIL, then a skip": Cell(
-        SECOND + FAILING.replace("assert ", "").rstrip() + "\n    pytest.skip('known')\n", says="gave FAIL"
+        BAD + SECOND + SURE.replace("assert ", "").rstrip() + "\n    pytest.skip('known')\n", says="gave FAIL"
     ),
-    "FAIL is expected": Cell(SECOND + "@pytest.mark.xfail\n" + FAILING, says="gave FAIL"),
+    "FAIL is expected": Cell(BAD + SECOND + "@pytest.mark.xfail\n" + SURE, says="gave FAIL"),
     "FAIL in a fixture, then a skip": Cell(
-        SECOND + told_in_a_fixture("stability.good_mean(at_least=0.999)", "pytest.skip('known')"),
+        BAD + SECOND + told_in_a_fixture(SAID_FAIL, "pytest.skip('known')"),
         says="gave FAIL",
     ),
-    "FAIL in a fixture's end": Cell(
-        told_in_a_fixture("yield", "stability.good_mean(at_least=0.999)"), says="gave FAIL"
-    ),
+    "FAIL in a fixture's end": Cell(BAD + told_in_a_fixture("yield", SAID_FAIL), says="gave FAIL"),
     # options that switch off
     "without the guard": Cell(
         STD, ("-p", "no:stabbench-failclosed"), says="-p no:stabbench-failclosed", own_process=True
@@ -415,7 +423,15 @@ def passed_gates(instant: Project) -> list[str]:
     return [name for c in cases if "test_" in (name := c.get("name", "")) and not any(map(c.findall, bad))]
 
 
-NOT_JUDGING = {"--collect-only", "--fixtures", "--setup-only", "--cache-show", "stab_run", "--stab-shard", "--stab-inconclusive"}
+NOT_JUDGING = {
+    "--collect-only",
+    "--fixtures",
+    "--setup-only",
+    "--cache-show",
+    "stab_run",
+    "--stab-shard",
+    "--stab-inconclusive",
+}
 
 
 QUICK = {  # of the sessions that need processes of their own
