@@ -37,7 +37,10 @@ SECOND = GATE.replace("test_few_runs_fail", "test_again")
 FAILING = "def test_few_runs_fail(stability):\n    assert stability.good_mean(at_least=0.999)\n\n"
 SAID_FAIL = "stability.judge(lambda s, alpha: BAD)"
 SURE = f"def test_sure(stability):\n    assert {SAID_FAIL}\n\n"
-BAD = "from stabbench.statistics import Evidence, Outcome\nBAD = Evidence('own', Outcome.FAIL, 'bad', 'share')\n\n"
+BAD = (
+    "from stabbench.statistics import Evidence, Outcome\n"
+    "BAD = Evidence('own', Outcome.FAIL, 'bad', 'share')\n\n"
+)
 UNSURE = "def test_few_runs_fail(stability):\n    assert stability.few_failures(at_most=0.3)\n\n"
 AGAINST = (
     "@pytest.mark.against('devlin')\ndef test_steadier(stability, against):\n"
