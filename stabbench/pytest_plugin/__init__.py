@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator
+from dataclasses import astuple
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -61,6 +62,11 @@ def pytest_configure(config: pytest.Config) -> None:
             options.settings_of(config).check_devices()
     except StabbenchError as error:
         raise pytest.UsageError(str(error)) from error
+    if config.pluginmanager.is_blocked(FAIL_CLOSED):
+        raise pytest.UsageError(
+            f"-p no:{FAIL_CLOSED} would let sessions pass that judged nothing.\n"
+            "  -> leave it away; -m stab_run trains without gates, -p no:stabbench has no runs at all."
+        )
     config.pluginmanager.register(FailClosed(config), FAIL_CLOSED)
 
 
@@ -127,7 +133,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Know every group of the session, so that who waits can help; start the live line."""
     config = session.config
     if hasattr(config, "workeroutput"):
-        config.workeroutput[PLANNED] = our_items(session)
+        config.workeroutput[PLANNED] = [astuple(item) for item in our_items(session)]
     if any("stab_run" in item.keywords for item in session.items):
         from stabbench.pytest_plugin.items import begin
 
@@ -149,6 +155,8 @@ def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
 def _show_progress(config: pytest.Config, ids: list[str]) -> None:
     from stabbench.pytest_plugin.progress import Progress
 
+    if config.pluginmanager.is_blocked(PROGRESS):
+        return
     progress = config.pluginmanager.get_plugin(PROGRESS)
     if progress is None:
         progress = Progress(config, options.settings_of(config))
@@ -204,6 +212,9 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show an incomplete group as its message; note what raised, whoever changes reports."""
+    gates = sys.modules.get("stabbench.pytest_plugin.gates")
+    if gates is not None:
+        gates.tell_verdicts(item)
     report = yield
     error = getattr(item, "_stabbench_error", None)
     if getattr(report, "longrepr", None) is not None and error is not None:

@@ -15,7 +15,7 @@ from stabbench.errors import StabbenchError
 from stabbench.planning import PlanOptions, planned_runs
 from stabbench.pytest_plugin.items import RunItem
 from stabbench.pytest_plugin.options import Settings, settings_of
-from stabbench.pytest_plugin.refs import GroupRef, short_names
+from stabbench.pytest_plugin.refs import GroupRef, named_by, short_names
 from stabbench.requests import RunId
 from stabbench.suite import Suite
 
@@ -50,7 +50,7 @@ def compared_with(module: ModuleType) -> tuple[str, ...]:
     for thing in vars(module).values():
         for mark in getattr(thing, "pytestmark", []):
             if mark.name == "against":
-                found.append(mark.args[0])
+                found.append(named_by(mark))
     return tuple(found)
 
 
@@ -68,8 +68,8 @@ class SuiteCollector(pytest.Collector):
         if len(suites_of(module.obj)) > 1:
             raise self.CollectError(f"{self.path}: more than one Suite; give each a file of its own")
         settings = settings_of(self.config)
-        strategies = dict.fromkeys((*settings.strategies, *compared_with(module.obj)))
         try:
+            strategies = dict.fromkeys((*settings.strategies, *compared_with(module.obj)))
             runs = planned_runs(self.suite, settings.plan)
             for ref in groups(self.suite, settings, tuple(strategies)):
                 for run in runs:
@@ -85,7 +85,11 @@ def parametrize(metafunc: pytest.Metafunc, settings: Settings) -> None:
     if "stability" not in metafunc.fixturenames or not found:
         return
     refs = groups(found[0], settings, settings.strategies)
-    other = next((mark.args[0] for mark in metafunc.definition.iter_markers("against")), None)
-    if other is not None:  # a strategy is not compared with itself
+    mark = next(metafunc.definition.iter_markers("against"), None)
+    if mark is not None:  # a strategy is not compared with itself
+        try:
+            other = named_by(mark)
+        except StabbenchError as error:
+            raise pytest.Collector.CollectError(str(error)) from error
         refs = [ref for ref in refs if ref.id != ref.against(other).id]
     metafunc.parametrize("stability", refs, ids=[ref.id for ref in refs], indirect=True)

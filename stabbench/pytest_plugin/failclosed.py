@@ -8,17 +8,25 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from stabbench.pytest_plugin import judged
-from stabbench.pytest_plugin.ledger import RUN_MARK, Ledger
+from stabbench.pytest_plugin.ledger import RUN_MARK, Ledger, Selected
 from stabbench.pytest_plugin.options import are_given, settings_of
 from stabbench.pytest_plugin.presence import mention_suites
 from stabbench.text import terminal_line
 
+if TYPE_CHECKING:
+    from stabbench.pytest_plugin.refs import GroupRef
+
 SAFE_DIST = ("load", "worksteal")
+NOT_JUDGING = (
+    *("collectonly", "setuponly", "setupplan"),
+    *("showfixtures", "show_fixtures_per_test", "cacheshow"),
+)
+"""Options (by the name of their values) of sessions that call no test."""
 PLANNED = "stabbench_planned"
 COLLECTED_SUITE = pytest.StashKey[bool]()
 
@@ -47,7 +55,7 @@ class FailClosed:
         """Note what was collected in this process (under xdist the controller collects nothing)."""
         if self.config.getoption("dist", "no") == "no":
             self.ledger.collected = {item.nodeid for item in session.items}
-            self.ledger.plan(our_items(session))
+            self.ledger.select(our_items(session))
 
     @pytest.hookimpl(optionalhook=True, tryfirst=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
@@ -66,7 +74,7 @@ class FailClosed:
         """Learn from a worker which of its items were runs and gates."""
         told = getattr(node, "workeroutput", {}).get(PLANNED)
         if told is not None:
-            self.ledger.plan(told)
+            self.ledger.select(Selected(*item) for item in told)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -134,12 +142,11 @@ class FailClosed:
     def is_ours(self) -> bool:
         """Return whether the session has runs or gates, or was to have some."""
         option = self.config.option
-        listing = ("collectonly", "showfixtures", "show_fixtures_per_test")
-        if any(getattr(option, name, False) for name in listing):
+        if any(getattr(option, name, False) for name in NOT_JUDGING):
             return False
         if self.ledger.planned or self.ledger.ours or any(RUN_MARK in n for n in self.ledger.collected or ()):
             return True
-        if self.ledger.planned is not None:
+        if self.ledger.selected is not None:
             return not self.ledger.collected and self.config.stash.get(COLLECTED_SUITE, False)
         return are_given(option) or mention_suites(self.config)  # not even a worker could tell
 
@@ -165,6 +172,19 @@ class FailClosed:
         return judged.remarks(self.ledger, settings_of(self.config), self.marks)
 
 
-def our_items(session: pytest.Session) -> list[str]:
-    """Return the node ids of a session's runs and gates."""
-    return [item.nodeid for item in session.items if {"stab_run", "stab_gate"} & set(item.keywords)]
+def our_items(session: pytest.Session) -> list[Selected]:
+    """Return a session's runs and gates."""
+    return [
+        Selected(item.nodeid, ref.key if ref else None, ref.name if ref else "", "stab_gate" in item.keywords)
+        for item in session.items
+        if {"stab_run", "stab_gate"} & set(item.keywords)
+        for ref in [_group_of(item)]
+    ]
+
+
+def _group_of(item: pytest.Item) -> GroupRef | None:
+    """Return the group that an item of ours is about."""
+    from stabbench.pytest_plugin.refs import judged_by  # with the catalogue: not in a session without suites
+
+    found: GroupRef | None = getattr(item, "ref", None) or judged_by(item)
+    return found

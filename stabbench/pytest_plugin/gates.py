@@ -5,19 +5,50 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Generator
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from stabbench.errors import StabbenchError
-from stabbench.pytest_plugin.ledger import BASELINE, GATE, READ
+from stabbench.pytest_plugin.ledger import BASELINE, READ
 from stabbench.pytest_plugin.options import settings_of
-from stabbench.pytest_plugin.refs import GroupRef
+from stabbench.pytest_plugin.refs import GroupRef, named_by
 from stabbench.pytest_plugin.session import session_of
 from stabbench.pytest_plugin.summary import gate_properties
 
 if TYPE_CHECKING:
     from stabbench.samples.stability import Stability
+
+
+@dataclass
+class Judged:
+    """What a gate's reports tell of its verdicts, until its last fixture has ended.
+
+    Attributes:
+        stability: what it judges.
+        model_reference: the model as the suite or the command line names it.
+        held: whether its function ended well; ``None`` before it did anything.
+        told: the properties that the last report had.
+    """
+
+    stability: Stability
+    model_reference: str
+    held: bool | None = None
+    told: list[tuple[str, object]] = field(default_factory=list)
+
+
+JUDGED = pytest.StashKey[Judged]()
+
+
+def tell_verdicts(item: pytest.Item) -> None:
+    """Let a gate's next report carry all verdicts so far, those that a fixture asked for included."""
+    judged = item.stash.get(JUDGED, None)
+    if judged is None or (judged.held is None and not judged.stability.verdicts):
+        return
+    before = judged.told
+    judged.told = gate_properties(judged.stability, judged.model_reference, bool(judged.held))
+    item.user_properties[:] = [p for p in item.user_properties if p not in before] + judged.told
 
 
 def judged_sample(request: pytest.FixtureRequest) -> Stability:
@@ -28,8 +59,14 @@ def judged_sample(request: pytest.FixtureRequest) -> Stability:
             f"{request.path} has no Suite.", 'put suite = Suite(task="rte", models=[...]) at its top.'
         )
     item: pytest.Item = request.node
-    item.user_properties[:] = [p for p in item.user_properties if p[0] not in (GATE, READ, BASELINE)]
-    return _read(request, ref, "subject")
+    earlier = item.stash.get(JUDGED, None)  # an attempt before this one
+    told = earlier.told if earlier else []
+    item.user_properties[:] = [
+        p for p in item.user_properties if p not in told and p[0] not in (READ, BASELINE)
+    ]
+    found = _read(request, ref, "subject")
+    item.stash[JUDGED] = Judged(found, ref.model)
+    return found
 
 
 def compared_sample(request: pytest.FixtureRequest) -> Stability:
@@ -41,7 +78,7 @@ def compared_sample(request: pytest.FixtureRequest) -> Stability:
             'put @pytest.mark.against("devlin") above it.',
         )
     ref: GroupRef = request.node.callspec.params["stability"]
-    return _read(request, ref.against(mark.args[0]), "comparator")
+    return _read(request, ref.against(named_by(mark)), "comparator")
 
 
 def baseline_sample(request: pytest.FixtureRequest, stability: Stability) -> Stability:
@@ -67,10 +104,13 @@ def _read(request: pytest.FixtureRequest, ref: GroupRef, role: str) -> Stability
 
 def hold(gate: pytest.Function) -> Generator[None, object, object]:
     """Run a gate's function and hold it to its verdicts."""
+    from stabbench.pytest_plugin.asserted import asserted
     from stabbench.statistics.evidence import Outcome  # with SciPy: not before a gate runs
 
     stability = cast("Stability", gate.funcargs["stability"])
-    held = False
+    ref = cast("GroupRef", gate.callspec.params["stability"])
+    judged = gate.stash.setdefault(JUDGED, Judged(stability, ref.model))
+    judged.stability, judged.held = stability, False  # a fixture of the user's may have replaced the sample
     try:
         failure: AssertionError | None = None
         result: object = None
@@ -83,12 +123,14 @@ def hold(gate: pytest.Function) -> Generator[None, object, object]:
             raise
         for verdict in stability.verdicts:
             gate.config.hook.pytest_stab_verdict(config=gate.config, stability=stability, verdict=verdict)
-        last = stability.verdicts[-1] if stability.verdicts else None
+        about = asserted(failure) if failure is not None else None
+        if failure is not None and not any(about is verdict for verdict in stability.verdicts):
+            raise failure
         fails = [v for v in stability.verdicts if v.outcome is Outcome.FAIL]
         unsure = [v for v in stability.verdicts if v.outcome is Outcome.INCONCLUSIVE]
-        if fails and failure is None:
+        if fails:
             pytest.fail(fails[0].summary, pytrace=False)
-        if not fails and unsure and (failure is None or last is unsure[-1]):
+        if unsure:
             how = settings_of(gate.config).inconclusive
             if how == "skip":
                 pytest.skip(unsure[0].summary)
@@ -96,15 +138,10 @@ def hold(gate: pytest.Function) -> Generator[None, object, object]:
                 with warnings.catch_warnings():
                     warnings.simplefilter("always")  # `filterwarnings = error` is not about verdicts
                     gate.warn(pytest.PytestWarning(unsure[0].summary))
-                held = True
+                judged.held = True
                 return result
             pytest.fail(unsure[0].summary, pytrace=False)
-        if failure is not None:
-            if last is not None and not last:
-                pytest.fail(last.summary, pytrace=False)
-            raise failure
-        held = True
+        judged.held = True
         return result
     finally:
-        ref = cast("GroupRef", gate.callspec.params["stability"])
-        gate.user_properties.extend(gate_properties(stability, ref.model, held))
+        tell_verdicts(gate)

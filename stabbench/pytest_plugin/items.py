@@ -26,6 +26,10 @@ class RunItem(pytest.Item):
         self.ref = ref
         self.run = run
         self.add_marker("stab_run")
+        module = self.getparent(pytest.Module)
+        self.module = module.obj if module else None  # what conftests ask of every item; it has no function
+        self.cls = None
+        self.fixturenames: list[str] = []
 
     def runtest(self) -> None:
         """Take the run from the store or compute it; what hinders many runs alike is told by the first."""
@@ -44,9 +48,9 @@ class RunItem(pytest.Item):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 
-    def reportinfo(self) -> tuple[Path, None, str]:
-        """Return where the item comes from, for reports."""
-        return self.path, None, self.name
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """Return where the item comes from, for reports (those of a skip mark want a line)."""
+        return self.path, 0, self.name
 
 
 def run_item(item: RunItem) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stabbench.pytest_plugin.ledger import BASELINE, GATE, RUN, RUN_MARK, Ledger, Plan, Story
+from stabbench.pytest_plugin.ledger import BASELINE, GATE, RUN, Ledger, Plan, Story
 from stabbench.pytest_plugin.options import Settings
 
 RUNS_ONLY = "stab_run"
@@ -36,9 +36,14 @@ def reasons(ledger: Ledger, settings: Settings, marks: str) -> list[str]:
     failed = [story.nodeid for story in ledger.ours if story.failed]
     if failed:
         found.append(f"{_few(failed)} failed, so the session does, whatever a conftest makes of it")
-    mended = [story.nodeid for story in ledger.ours if story.mended or _contradicts(story, settings)]
+    aside = sorted(ledger.gave_fail - set(failed))
+    if aside:
+        found.append(f"{_few(aside)} gave FAIL, so the session fails, whatever became of the gate")
+    mended = [story.nodeid for story in ledger.ours if story.mended or _is_unsure(story, settings)]
     if mended:
-        found.append(f"{_few(mended)} failed, yet were reported as passed; mend what changes reports")
+        found.append(
+            f"{_few(mended)} failed or gave INCONCLUSIVE, yet was reported as passed; mend what changes it"
+        )
     if found:
         return found
     if settings.plan.shard is not None:
@@ -46,6 +51,7 @@ def reasons(ledger: Ledger, settings: Settings, marks: str) -> list[str]:
     if marks.strip() == RUNS_ONLY:
         return _lacking(ledger, "not all was trained: ", "let no conftest skip runs", selected=True)
     return [
+        *_untouched(ledger),
         *(_unjudged(plan, ledger) for plan in _open(ledger, settings)),
         *_unused_baseline(ledger, settings),
     ]
@@ -98,33 +104,54 @@ def _counts(story: Story, settings: Settings) -> bool:
     return skipped or (story.passed and all(gate["held"] for gate in story.values(GATE)))
 
 
-def _contradicts(story: Story, settings: Settings) -> bool:
-    """Return whether a gate passed against its own verdict."""
-    given = story.outcomes_of_verdicts
-    unsure = "INCONCLUSIVE" in given and settings.inconclusive == "fail"
-    return story.passed and ("FAIL" in given or unsure)
+def _is_unsure(story: Story, settings: Settings) -> bool:
+    """Return whether a gate passed although a verdict of its is INCONCLUSIVE."""
+    return story.passed and settings.inconclusive == "fail" and "INCONCLUSIVE" in story.outcomes_of_verdicts
+
+
+def _untouched(ledger: Ledger) -> list[str]:
+    """Return a line for each group of which no selected run or gate got so far as to plan it."""
+    touched = {plan.ref for plan in _plans(ledger)}
+    names = {item.ref: item.name for item in ledger.selected or () if item.ref not in {None, *touched}}
+    return [
+        _line(name, _why(_gates(ledger, ref)))
+        for ref, name in sorted(names.items(), key=lambda found: found[1])
+    ]
+
+
+def _gates(ledger: Ledger, ref: str | None, group: str = "") -> list[Story]:
+    """Return the gates that were selected for a group, and those that read it to compare."""
+    selected = {item.nodeid for item in ledger.selected or () if item.is_gate and item.ref == ref}
+    return [
+        s
+        for s in ledger.ours
+        if s.nodeid in selected or (not s.values(RUN) and any(plan.group == group for plan, _ in s.plans))
+    ]
 
 
 def _unjudged(plan: Plan, ledger: Ledger) -> str:
-    gates = [s for s in ledger.ours if not s.values(RUN) and any(p.group == plan.group for p, _ in s.plans)]
-    aside = [
-        s for s in ledger.ours if RUN_MARK not in s.nodeid and not any(s.plans)
-    ]  # before it read anything
-    skipped = [story.nodeid for story in gates or aside if story.skipped]
+    runs = "1 run" if len(plan.seeds) == 1 else f"{len(plan.seeds)} runs"
+    return _line(f"{plan.name} ({runs})", _why(_gates(ledger, plan.ref, plan.group)))
+
+
+def _line(name: str, why: str) -> str:
+    return f"{name} is not judged, the session fails: {why}; run a gate, or use -m stab_run"
+
+
+def _why(gates: list[Story]) -> str:
+    """Return why none of a group's gates judged it."""
+    skipped = [story.nodeid for story in gates if story.skipped]
     expected = [story.nodeid for story in gates if story.expected]
     silent = [story.nodeid for story in gates if story.passed and not story.judged]
     if silent:
-        why = f"{_few(silent)} asked for no verdict"
-    elif expected:
-        why = f"{_few(expected)} is marked xfail"
-    elif skipped:
-        why = f"{_few(skipped)} was skipped"
-    elif gates:
-        why = f"{_few([story.nodeid for story in gates])} judged something else"
-    else:
-        why = "no gate ran on it"
-    runs = "1 run" if len(plan.seeds) == 1 else f"{len(plan.seeds)} runs"
-    return f"{plan.name} ({runs}) is not judged, the session fails: {why}; run a gate, or use -m stab_run"
+        return f"{_few(silent)} asked for no verdict"
+    if expected:
+        return f"{_few(expected)} is marked xfail"
+    if skipped:
+        return f"{_few(skipped)} was skipped"
+    if gates:
+        return f"{_few([story.nodeid for story in gates])} judged something else"
+    return "no gate ran on it"
 
 
 def _unused_baseline(ledger: Ledger, settings: Settings) -> list[str]:

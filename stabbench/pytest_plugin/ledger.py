@@ -29,11 +29,29 @@ class Plan:
         group: what their records bear as their group.
         seeds: all that are planned.
         name: how messages call the group.
+        ref: the key of the ``GroupRef`` that it was planned for.
     """
 
     group: str
     seeds: frozenset[int]
     name: str = field(compare=False)
+    ref: str = field(compare=False)
+
+
+@dataclass(frozen=True)
+class Selected:
+    """A run or gate that was collected and selected, as the process that collected it tells.
+
+    Attributes:
+        ref: the key of its group's ``GroupRef``; ``None`` where a test bears our mark and has no group.
+        name: how messages call the group.
+        is_gate: whether it judges the group.
+    """
+
+    nodeid: str
+    ref: str | None
+    name: str
+    is_gate: bool
 
 
 @dataclass
@@ -87,7 +105,8 @@ class Story:
     def plans(self) -> Iterator[tuple[Plan, bool]]:
         """What it trained or read, and whether that came along only to compare with."""
         for found in [*self.values(RUN), *self.values(READ)]:
-            yield Plan(found["group"], frozenset(found["planned_seeds"]), found["name"]), not found["asked"]
+            seeds = frozenset(found["planned_seeds"])
+            yield Plan(found["group"], seeds, found["name"], found["ref"]), not found["asked"]
 
     @property
     def judged(self) -> dict[str, frozenset[int]]:
@@ -115,14 +134,16 @@ class Ledger:
 
     Attributes:
         collected: the node ids of everything that was collected; ``None`` before.
-        planned: the node ids of runs and gates; ``None`` where no worker could tell.
+        selected: the runs and gates; ``None`` where no worker could tell.
         stories: what each item reported.
+        gave_fail: the items that ever gave the verdict FAIL.
         broken: whether something broke that is no item's.
     """
 
     collected: set[str] | None = None
-    planned: set[str] | None = None
+    selected: set[Selected] | None = None
     stories: dict[str, Story] = field(default_factory=dict)
+    gave_fail: set[str] = field(default_factory=set)
     broken: bool = False
 
     def add(self, report: pytest.TestReport) -> None:
@@ -134,21 +155,28 @@ class Ledger:
         if story.outcomes.get(when) != "failed":  # a subtest reports beside its test
             story.outcomes[when] = report.outcome
         story.properties = report.user_properties or story.properties
+        if "FAIL" in story.outcomes_of_verdicts:
+            self.gave_fail.add(report.nodeid)
         story.expected |= hasattr(report, "wasxfail")
         story.mended |= report.passed and not story.expected and RAISED in dict(report.user_properties)
 
-    def plan(self, nodeids: Iterable[str]) -> None:
+    def select(self, items: Iterable[Selected]) -> None:
         """Note which items are runs and gates."""
-        self.planned = (self.planned or set()) | set(nodeids)
+        self.selected = (self.selected or set()) | set(items)
+
+    @property
+    def planned(self) -> set[str]:
+        """The node ids of runs and gates, as far as they were told."""
+        return {item.nodeid for item in self.selected or ()}
 
     @property
     def ours(self) -> list[Story]:
         """The stories of runs and gates."""
-        planned = self.planned or set()
+        planned = self.planned
         return [story for name, story in self.stories.items() if name in planned or story.is_ours]
 
     @property
     def missing(self) -> list[str]:
         """Runs and gates that never reported their end; all items where no worker told which these are."""
-        planned = self.collected if self.planned is None else self.planned
-        return sorted(n for n in planned or () if n not in self.stories or not self.stories[n].ended)
+        planned = (self.collected or set()) if self.selected is None else self.planned
+        return sorted(n for n in planned if n not in self.stories or not self.stories[n].ended)

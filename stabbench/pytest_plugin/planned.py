@@ -65,6 +65,7 @@ class PlannedGroups:
         asked = {ref.against(strategy).id for strategy in self._settings.strategies}
         return {
             "group": group.digest,
+            "ref": ref.key,
             "planned_seeds": group.seeds,
             "name": f"{group.strategy} on {ref.task} with {ref.model_id}",
             "asked": ref.id in asked,

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from stabbench import models
+from stabbench.errors import StabbenchError
+from stabbench.stored import digest
 from stabbench.strategies.catalog import label_of, parse_strategy
-from stabbench.suite import Suite
+from stabbench.suite import Suite, parse_seeds
 from stabbench.text import terminal_line
 
 
@@ -39,9 +41,37 @@ class GroupRef:
         strategy, reference = parse_strategy(self.strategy)
         return terminal_line(f"{label_of(strategy, reference, {})}-{self.task}-{self.model_id}")
 
+    @property
+    def name(self) -> str:
+        """How messages call the group."""
+        strategy, reference = parse_strategy(self.strategy)
+        return f"{label_of(strategy, reference, {})} on {self.task} with {self.model_id}"
+
+    @cached_property
+    def key(self) -> str:
+        """What tells the group from the session's others, in every process and before it is planned."""
+        suite = self.suite
+        sample = [suite.train_size, suite.stratified, suite.sample_seed]
+        return digest([self.id, self.model, list(parse_seeds(suite.seeds)), *sample])
+
     def against(self, strategy: str) -> GroupRef:
         """Return the group of another strategy on the same task and model."""
         return GroupRef(self.suite, self.task, self.model, strategy, self.model_id)
+
+
+def named_by(mark: pytest.Mark) -> str:
+    """Return the strategy that ``@pytest.mark.against`` names.
+
+    Raises:
+        StabbenchError: when it does not name one.
+    """
+    words = [*mark.args, *mark.kwargs.values()]
+    if len(words) != 1 or not isinstance(words[0], str) or set(mark.kwargs) - {"strategy"}:
+        raise StabbenchError(
+            f"the mark against({', '.join(map(repr, words))}) does not name one strategy.",
+            'write @pytest.mark.against("devlin").',
+        )
+    return words[0]
 
 
 def judged_by(item: pytest.Item) -> GroupRef | None:

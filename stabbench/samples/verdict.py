@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from types import CodeType
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,6 +16,19 @@ from stabbench.text import terminal_line
 
 ENVIRONMENTS = ("environment", "other_environment", "environment_against")
 """Details of evidence that name differing environments: in the runs, in those compared with, between both."""
+
+
+class Asked(NamedTuple):
+    """Who asked a verdict for its truth: the code, and its instruction that did."""
+
+    verdict: Verdict
+    code: CodeType
+    instruction: int
+
+
+LAST_ASKED: list[Asked] = []
+"""The last time that a verdict was asked for its truth, if one was: so that a gate's failing ``assert`` is
+known to be about the verdict and not about something else."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +59,8 @@ class Verdict:
         return [str(note) for name, note in self.evidence.details.items() if name in ENVIRONMENTS]
 
     def __bool__(self) -> bool:
+        frame = sys._getframe(1)
+        LAST_ASKED[:] = [Asked(self, frame.f_code, frame.f_lasti)]
         return self.outcome is Outcome.PASS
 
     def __repr__(self) -> str:

@@ -14,9 +14,33 @@ import pytest
 from tests.pytest_plugin.conftest import Project
 
 GATE = "def test_few_runs_fail(stability):\n    assert stability.few_failures(at_most=0.9)\n\n"
+MODULE_XFAIL = "pytestmark = pytest.mark.xfail(run=False)\n\n"
+MODULE_SKIP = "pytestmark = pytest.mark.skip(reason='no')\n\n"
+NORMAL = "def test_normal():\n    pass\n\n"
+
+
+def after_unsure(*lines: str) -> str:
+    """Return a gate that asks for a verdict, which is INCONCLUSIVE, and goes on."""
+    body = "".join(f"    {line}\n" for line in lines)
+    return f"def test_few_runs_fail(stability):\n    unsure = stability.few_failures(at_most=0.3)\n{body}\n"
+
+
+def told_in_a_fixture(*lines: str) -> str:
+    """Return a gate that passes, with a fixture that has the sample."""
+    body = "".join(f"    {line}\n" for line in lines)
+    gate = GATE.replace("(stability)", "(told, stability)")
+    return f"@pytest.fixture\ndef told(stability):\n{body}\n{gate}"
+
+
 STD = "def test_scores(stability):\n    assert stability.std < 9\n\n"
 SECOND = GATE.replace("test_few_runs_fail", "test_again")
 FAILING = "def test_few_runs_fail(stability):\n    assert stability.good_mean(at_least=0.999)\n\n"
+SAID_FAIL = "stability.judge(lambda s, alpha: BAD)"
+SURE = f"def test_sure(stability):\n    assert {SAID_FAIL}\n\n"
+BAD = (
+    "from stabbench.statistics import Evidence, Outcome\n"
+    "BAD = Evidence('own', Outcome.FAIL, 'bad', 'share')\n\n"
+)
 UNSURE = "def test_few_runs_fail(stability):\n    assert stability.few_failures(at_most=0.3)\n\n"
 AGAINST = (
     "@pytest.mark.against('devlin')\ndef test_steadier(stability, against):\n"
@@ -73,6 +97,12 @@ WHITEWASH_LAST = hook(
 )
 LOGGING = hook("pytest_runtest_logreport", "report", "report.outcome = 'passed'", options="tryfirst=True")
 SKIPPING = hook("pytest_runtest_setup", "item", "if 'test_' in item.name: pytest.skip('not today')")
+SKIPPING_ALL = hook("pytest_runtest_setup", "", "pytest.skip('no accelerator')")
+SKIP_MARKS = hook(
+    "pytest_collection_modifyitems", "items", "for i in items: i.add_marker(pytest.mark.skip(reason='no'))"
+)
+FIXTURE = "@pytest.fixture(autouse=True)\ndef first(request):\n    {}\n\n"
+GATES_ALONE = ("-m", "stab_gate")
 XFAILING = hook(
     "pytest_collection_modifyitems", "items", "for i in items: i.add_marker(pytest.mark.xfail(strict=False))"
 )
@@ -185,7 +215,93 @@ CELLS = {
         "@pytest.fixture\ndef stability(stability):\n    from stabbench.samples.stability import Stability\n"
         "    return Stability.from_records(stability.runs[:1])\n\n" + GATE.replace("0.9", "0.999")
     ),
+    # nothing reports what was planned
+    "skipped gate alone": Cell(marked("skip"), GATES_ALONE, says="was skipped"),
+    "skipped gate by keyword": Cell(marked("skip"), ("-k", "test_few"), says="was skipped"),
+    "skipped gate alone, two workers": Cell(marked("skip"), (*GATES_ALONE, *X2), says="was skipped"),
+    "skipped gate alone, inconclusive may be skipped": Cell(
+        marked("skip"), (*GATES_ALONE, "--stab-inconclusive", "skip"), says="was skipped"
+    ),
+    "gate that is not to run": Cell(marked("xfail(run=False)"), GATES_ALONE, says="is marked xfail"),
+    "module that is not to run": Cell(MODULE_XFAIL + GATE, says="ours on toy with tiny-bert is not judged"),
+    "skipped module beside a test": Cell(MODULE_SKIP + GATE + NORMAL, says="was skipped"),
+    "everything is skipped by a conftest": Cell(conftest=SKIPPING_ALL, says="was skipped"),
+    "everything is skipped by a conftest, two workers": Cell(words=X2, conftest=SKIPPING_ALL, says="skipped"),
+    "everything is marked skip by a conftest": Cell(conftest=SKIP_MARKS, says="was skipped"),
+    "a fixture skips first": Cell(
+        FIXTURE.format("pytest.skip('no')") + GATE, GATES_ALONE, says="was skipped"
+    ),
+    "one strategy's gate is skipped first": Cell(
+        FIXTURE.format("'devlin' in request.node.name and pytest.skip('no')") + GATE,
+        ("--strategy", "ours", "--strategy", "devlin", *GATES_ALONE),
+        says="devlin on toy with tiny-bert is not judged",
+    ),
+    # assertions that are not about a verdict
+    "unsure, then a number": Cell(
+        after_unsure("assert stability.std < 0"), ("--stab-inconclusive", "warn"), says="assert stability.std"
+    ),
+    "unsure, then a number, may be skipped": Cell(
+        after_unsure("assert stability.std < 0"), ("--stab-inconclusive", "skip"), says="assert stability.std"
+    ),
+    "unsure, then a number by default": Cell(
+        after_unsure("assert stability.std < 0"), says="stability.std <"
+    ),
+    "unsure, then an error": Cell(
+        after_unsure("raise AssertionError('mine')"), ("--stab-inconclusive", "warn"), says="mine"
+    ),
+    "unsure, looked at, then an error": Cell(
+        after_unsure("if not unsure: raise AssertionError('mine')"),
+        ("--stab-inconclusive", "warn"),
+        says="mine",
+    ),
+    "unsure or a number": Cell(
+        after_unsure("assert unsure or stability.std < 0"), ("--stab-inconclusive", "warn"), says="assert ("
+    ),
+    "any of unsure and a number": Cell(
+        after_unsure("assert any([unsure, stability.std < 0])"), ("--stab-inconclusive", "warn"), says="any("
+    ),
+    "unsure, asserted by name": Cell(
+        after_unsure("assert unsure, 'who knows'"),
+        ("--stab-inconclusive", "warn"),
+        green=True,
+        says="lets pass",
+    ),
+    "unsure, asserted over lines": Cell(
+        UNSURE.replace("at_most=0.3", "\n        at_most=0.3,\n    "),
+        ("--stab-inconclusive", "warn"),
+        green=True,
+        says="lets pass",
+    ),
+    # FAIL, told beside the gate's end
+    "FAIL, then a skip": Cell(
+        BAD + SECOND + SURE.replace("assert ", "").rstrip() + "\n    pytest.skip('known')\n", says="gave FAIL"
+    ),
+    "FAIL is expected": Cell(BAD + SECOND + "@pytest.mark.xfail\n" + SURE, says="gave FAIL"),
+    "FAIL in a fixture, then a skip": Cell(
+        BAD + SECOND + told_in_a_fixture(SAID_FAIL, "pytest.skip('known')"),
+        says="gave FAIL",
+    ),
+    "FAIL in a fixture's end": Cell(BAD + told_in_a_fixture("yield", SAID_FAIL), says="gave FAIL"),
+    # options that switch off
+    "without the guard": Cell(
+        STD, ("-p", "no:stabbench-failclosed"), says="-p no:stabbench-failclosed", own_process=True
+    ),
+    "without the live line": Cell(words=("-p", "no:stabbench-progress"), green=True),
+    "set-up only": Cell(words=("--setup-only",), green=True),
+    "cache": Cell(words=("--cache-show",), green=True, first=()),
+    # what `against` is given
+    "against by keyword": Cell(AGAINST.replace("'devlin'", "strategy='devlin'"), green=True),
+    "against nothing": Cell(AGAINST.replace("('devlin')", ""), says='write @pytest.mark.against("devlin")'),
+    "against a list": Cell(AGAINST.replace("'devlin'", "['devlin']"), says="write @pytest.mark.against("),
     # conftests
+    "a conftest that looks at items": Cell(
+        conftest=hook(
+            "pytest_collection_modifyitems",
+            "items",
+            "for i in items: assert i.module and i.fixturenames is not None and i.cls is None",
+        ),
+        green=True,
+    ),
     "swallowed gates": Cell(conftest=swallowing("test_few"), says="never reported"),
     "swallowed gates alone": Cell(
         words=("-m", "stab_gate"), conftest=swallowing("test_few"), says="never reported"
@@ -310,12 +426,22 @@ def passed_gates(instant: Project) -> list[str]:
     return [name for c in cases if "test_" in (name := c.get("name", "")) and not any(map(c.findall, bad))]
 
 
-NOT_JUDGING = {"--collect-only", "--fixtures", "stab_run", "--stab-shard", "--stab-inconclusive"}
+NOT_JUDGING = {
+    "--collect-only",
+    "--fixtures",
+    "--setup-only",
+    "--cache-show",
+    "stab_run",
+    "--stab-shard",
+    "--stab-inconclusive",
+}
 
 
 QUICK = {  # of the sessions that need processes of their own
     "two workers",
     "no gate, two workers",
+    "skipped gate alone, two workers",
+    "without the guard",
     "swallowed gates alone, two workers",
     "exit in a gate, two workers",
     "painted reports, two workers",
