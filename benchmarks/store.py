@@ -70,9 +70,9 @@ def write(store: Store, spec, labels: np.ndarray, rng: np.random.Generator) -> N
     work, total = spec.fine_tuning, spec.fine_tuning.total_updates
     epochs = work.recipe.epochs
     logits = rng.normal(size=(len(labels), 2)).astype(np.float32)
-    predictions = np.where(rng.random(len(labels)) < 0.85, labels, 1 - labels)
-    logits[np.arange(len(labels)), predictions] += 4
-    metric, counts = for_classifiers(work.task.metric), confusion(labels, predictions, 2)
+    logits[np.arange(len(labels)), np.where(rng.random(len(labels)) < 0.85, labels, 1 - labels)] += 4
+    losses = rng.random(total, dtype=np.float32)
+    metric, counts = for_classifiers(work.task.metric), confusion(labels, logits.argmax(axis=1), 2)
     value = metric.value(counts)
     last = Score(value=value, step=total, confusion=counts)
     steps = np.linspace(total / epochs, total, epochs).astype(int)
@@ -86,7 +86,7 @@ def write(store: Store, spec, labels: np.ndarray, rng: np.random.Generator) -> N
         evaluations=tuple(
             Evaluation(value=value, step=int(step), confusion=counts, dev_loss=0.4) for step in steps
         ),
-        train_loss=0.1,
+        train_loss=float(losses[-work.recipe.updates_per_epoch(work.task.n_train) :].mean(dtype=np.float64)),
         label_entropy=0.69,
         layers=LAYERS,
         seconds=5.0,
@@ -94,7 +94,7 @@ def write(store: Store, spec, labels: np.ndarray, rng: np.random.Generator) -> N
         environment={"device": "a CPU", "threads": 1},
     )
     arrays = {
-        "loss": rng.random(total, dtype=np.float32),
+        "loss": losses,
         "gradient_norm": rng.random(total, dtype=np.float32),
         "trace_steps": np.arange(0, total, 10),
         "layer_norms": rng.random((len(range(0, total, 10)), len(LAYERS)), dtype=np.float32),
