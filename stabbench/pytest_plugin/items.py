@@ -69,8 +69,11 @@ def run_item(item: RunItem) -> None:
     record, key = session.record(request), request.spec.key
     note = session.error(request) if record is None else None
     stopped = record is None and note is None and session.is_stopped(item.ref)
+    naming = session.planned.naming(item.ref)
+    if not session.planned.is_first_to_tell(item.ref.key, item.nodeid):
+        del naming["planned_seeds"]  # once is enough: in every report they would be the square of the runs
     summary = {
-        **session.planned.naming(item.ref),
+        **naming,
         "strategy": group.strategy,
         "task": item.ref.task,
         "model": request.work.model.name,

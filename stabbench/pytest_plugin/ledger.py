@@ -105,6 +105,8 @@ class Story:
     def plans(self) -> Iterator[tuple[Plan, bool]]:
         """What it trained or read, and whether that came along only to compare with."""
         for found in [*self.values(RUN), *self.values(READ)]:
+            if "planned_seeds" not in found:  # told by another run of the group
+                continue
             seeds = frozenset(found["planned_seeds"])
             yield Plan(found["group"], seeds, found["name"], found["ref"]), not found["asked"]
 

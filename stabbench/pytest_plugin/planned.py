@@ -27,6 +27,7 @@ class PlannedGroups:
         self._groups: dict[tuple[GroupRef, bool], Group | StabbenchError] = {}
         self._models: dict[str, StabbenchError | None] = {}
         self._told: dict[str, str] = {}
+        self._names: dict[GroupRef, dict[str, object]] = {}
 
     def group(self, ref: GroupRef, larger: bool = False) -> Group:
         """Return a group, planned once; ``larger`` is that of the second look (``--stab-more-seeds``)."""
@@ -55,21 +56,23 @@ class PlannedGroups:
         session = self._settings.session
         return replace(group, runs={run: r.asked_by(session) for run, r in group.runs.items()})
 
-    def is_first_to_tell(self, error: StabbenchError, nodeid: str) -> bool:
-        """Return whether an item is the first of this process to fail of an error."""
-        return self._told.setdefault(str(error), nodeid) == nodeid
+    def is_first_to_tell(self, what: object, nodeid: str) -> bool:
+        """Return whether an item is the first of this process to tell of something: an error, a plan."""
+        return self._told.setdefault(str(what), nodeid) == nodeid
 
     def naming(self, ref: GroupRef) -> dict[str, object]:
         """Return what reports say of a group: its plan, and whether the session was asked for it."""
-        group = self.group(ref)
-        asked = {ref.against(strategy).id for strategy in self._settings.strategies}
-        return {
-            "group": group.digest,
-            "ref": ref.key,
-            "planned_seeds": group.seeds,
-            "name": f"{group.strategy} on {ref.task} with {ref.model_id}",
-            "asked": ref.id in asked,
-        }
+        if ref not in self._names:
+            group = self.group(ref)
+            asked = {ref.against(strategy).id for strategy in self._settings.strategies}
+            self._names[ref] = {
+                "group": group.digest,
+                "ref": ref.key,
+                "planned_seeds": group.seeds,
+                "name": f"{group.strategy} on {ref.task} with {ref.model_id}",
+                "asked": ref.id in asked,
+            }
+        return dict(self._names[ref])
 
     def plannable(self, refs: Iterable[GroupRef]) -> list[Group]:
         """Return those of some groups that can be planned; the others' items report why."""

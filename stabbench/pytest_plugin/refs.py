@@ -41,7 +41,7 @@ class GroupRef:
         strategy, reference = parse_strategy(self.strategy)
         return terminal_line(f"{label_of(strategy, reference, {})}-{self.task}-{self.model_id}")
 
-    @property
+    @cached_property
     def name(self) -> str:
         """How messages call the group."""
         strategy, reference = parse_strategy(self.strategy)
