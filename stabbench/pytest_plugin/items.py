@@ -40,7 +40,8 @@ class RunItem(pytest.Item):
         except StabbenchError as error:
             if session_of(self.config).planned.is_first_to_tell(error, self.nodeid):
                 raise
-            pytest.skip(f"as another run says: {error.cause}")
+            # the first has failed: to repeat it for each of thousands would hide it
+            pytest.skip(shown(f"as another run says: {error.cause}"))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Show an error of ours as its message, without a traceback."""
@@ -98,6 +99,7 @@ def run_item(item: RunItem) -> None:
     if record is not None:
         return
     if stopped:
+        # asked for by --stab-early-stop: what is left out is neither an error nor a failed run
         why = f"not run: {group.strategy} on {item.ref.task} is certain to have too many failures"
         pytest.skip(shown(why))
     if note is None:

@@ -84,17 +84,8 @@ def local_task(
         labels: label names in the order of their ids; default: those of the training rows, sorted.
     """
     folder = _folder_of_caller()
-    return register(
-        Task(
-            name=name,
-            summary=f"local files {train}, {dev}",
-            metric=metric,
-            text_columns=(text,) if isinstance(text, str) else text,
-            label_column=label,
-            labels=labels,
-            source=FileSource(train=_place(train, folder), dev=_place(dev, folder)),
-        )
-    )
+    source = FileSource(train=_place(train, folder), dev=_place(dev, folder))
+    return _declare(name, f"local files {train}, {dev}", source, text, label, metric, labels)
 
 
 def hub_task(
@@ -109,15 +100,29 @@ def hub_task(
     labels: tuple[str, ...] | None = None,
 ) -> Task:
     """Register a task from a hub data set and return it; the arguments are those of ``local_task``."""
+    source = HubSource(hub=hub, config=config, splits=splits)
+    return _declare(name, f"{hub} on the hub", source, text, label, metric, labels)
+
+
+def _declare(
+    name: str,
+    summary: str,
+    source: FileSource | HubSource,
+    text: str | tuple[str, ...],
+    label: str,
+    metric: str,
+    labels: tuple[str, ...] | None,
+) -> Task:
+    columns = (text,) if isinstance(text, str) else text
     return register(
         Task(
             name=name,
-            summary=f"{hub} on the hub",
+            summary=summary,
             metric=metric,
-            text_columns=(text,) if isinstance(text, str) else text,
+            text_columns=columns,
             label_column=label,
             labels=labels,
-            source=HubSource(hub=hub, config=config, splits=splits),
+            source=source,
         )
     )
 

@@ -32,8 +32,8 @@ def prepare(threads: int) -> None:
     torch.backends.cudnn.enabled = True
     torch.backends.cudnn.benchmark = torch.backends.cudnn.allow_tf32 = False
     torch.use_deterministic_algorithms(True, warn_only=True)
-    # set by name: the attribute has no type; without it every new tensor is filled with NaN first
-    setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)  # noqa: B010 - see above
+    # or else every new tensor is filled with NaN first
+    setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)  # noqa: B010 - torch gives it no type
     torch.manual_seed(0)
     random.seed(0)
     np.random.seed(0)
