@@ -106,3 +106,11 @@ def test_a_mixed_environment_is_a_line_of_the_summary(
     assert properties["failures.environment"] == "mixed environment: torch 2.12 (1 run), 2.13 (2 runs)"
     only_runs = instant.run("suites/toy", "-m", "stab_run")
     assert words in only_runs.output.splitlines()
+
+
+def test_what_is_told_once_is_text_where_it_is_repeated(instant: Project) -> None:
+    found = instant.run("-rs", "--stab-model", "no/such\x1b[2Jmodel\u202e", "suites/toy", own_process=True)
+    assert found.code == 1, found.output
+    assert "as another run says" in found.output
+    assert not {"\x1b", "\u202e"} & set(found.output)
+    assert r"\x1b" in found.output
