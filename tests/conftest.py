@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +18,21 @@ from tests.toy import save_tiny_model, write_rows
 # tensors as small as here are no work for two threads: on a busy machine they only wait for each other
 os.environ["OMP_NUM_THREADS"] = "1"
 
+READ_BY_SESSIONS = ("CI", "BUILD_NUMBER", "GITHUB_STEP_SUMMARY", "PYTEST_ADDOPTS", "PY_COLORS", "FORCE_COLOR")
+"""What sessions read from the environment: it says how this machine runs our tests, not what they expect."""
+
 # no test asserts a time: the machine may be busy with something else
 settings.register_profile("stabbench", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("stabbench")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _same_everywhere() -> Iterator[None]:
+    """Let the sessions within tests print the same on a laptop and on a continuous integration."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in READ_BY_SESSIONS:
+            patch.delenv(name, raising=False)
+        yield
 
 
 @dataclass(frozen=True)
