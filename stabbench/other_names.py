@@ -26,16 +26,14 @@ OTHER_NAMES: Mapping[str, str] = {
     **_called("learning_rate", "lr", "lrate", "rate", "peak_lr", "max_lr", "peak_learning_rate", "step_size"),
     **_called("epochs", "epoch", "num_train_epochs", "num_epochs", "n_epochs", "max_epochs", "train_epochs"),
     **_called("steps", "max_steps", "num_steps", "n_steps", "max_train_steps", "num_train_steps", "updates"),
-    **_called("batch_size", "bs", "batch", "train_batch_size", "per_device_train_batch_size"),
-    **_called("batch_size", "per_gpu_train_batch_size", "per_device_batch_size", "train_bs"),
+    **_called("batch_size", "bs", "batch", "train_bs", "train_batch_size", "per_device_batch_size"),
+    **_called("batch_size", "per_device_train_batch_size", "per_gpu_train_batch_size"),
     **_called("weight_decay", "wd", "decay", "l2", "weightdecay"),
     **_called("epsilon", "eps", "adam_epsilon", "adam_eps"),
     **_called("beta1", "adam_beta1", "beta_1", "b1"),
     **_called("beta2", "adam_beta2", "beta_2", "b2"),
-    **_called(
-        "clip_norm", "max_grad_norm", "grad_clip", "clip", "gradient_clip_val", "grad_norm", "clip_grad"
-    ),
-    **_called("clip_norm", "gradient_clipping", "clip_grad_norm", "max_norm"),
+    **_called("clip_norm", "max_grad_norm", "grad_clip", "clip", "gradient_clip_val", "grad_norm"),
+    **_called("clip_norm", "gradient_clipping", "clip_grad", "clip_grad_norm", "max_norm"),
     **_called("max_length", "max_seq_length", "max_seq_len", "max_len", "seq_len", "sequence_length"),
     **_called("max_length", "model_max_length", "seq_length", "block_size", "maxlen"),
     **_called("bias_correction", "correct_bias", "adam_bias_correction"),
@@ -60,10 +58,7 @@ OTHER_NAMES: Mapping[str, str] = {
         ("gradient_accumulation_steps", "gradient_accumulation", "accumulate_grad_batches", "grad_accum"),
         _WHOLE_BATCH,
     ),
-    **dict.fromkeys(
-        ("accumulation", "accumulation_steps", "auto_find_batch_size"),
-        _WHOLE_BATCH,
-    ),
+    **dict.fromkeys(("accumulation", "accumulation_steps", "auto_find_batch_size"), _WHOLE_BATCH),
     **dict.fromkeys(("seed", "seeds", "random_seed", "data_seed", "rng_seed", "random_state"), _SEEDS),
     **dict.fromkeys(
         ("lr_scheduler_type", "lr_scheduler", "scheduler", "schedule", "lr_schedule", "lr_scheduler_kwargs"),

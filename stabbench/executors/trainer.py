@@ -25,9 +25,9 @@ POLITE_SECONDS = 5.0
 MARK = "STABBENCH_TRAINER"
 
 ENVIRONMENT = {
-    "TOKENIZERS_PARALLELISM": "false",
-    "OPENBLAS_NUM_THREADS": "1",
-    "HF_DEACTIVATE_ASYNC_LOAD": "1",  # as above: a process that forks has one thread
+    "TOKENIZERS_PARALLELISM": "false",  # a process that forks has one thread
+    "OPENBLAS_NUM_THREADS": "1",  # likewise
+    "HF_DEACTIVATE_ASYNC_LOAD": "1",  # likewise
     "DISABLE_SAFETENSORS_CONVERSION": "1",  # a thread, and the network
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "PYTHONHASHSEED": "0",  # a strategy may draw numbers in the order of a set

@@ -30,6 +30,7 @@ TOKENIZER_FILES = (
     "source.spm",
     "target.spm",
 )
+GATED = "it is gated: its page says how to ask for access."
 NEEDED = ("*.json", "*.txt", "*.model", "*.codes", "*.safetensors")
 """What of a repository is downloaded; old weights (``pytorch_model*.bin``) where it has no others."""
 
@@ -130,7 +131,7 @@ def _looked_up(location: str) -> tuple[Files, str] | str:
         found = HfApi().model_info(location, timeout=HUB_SECONDS)
         names = [file.rfilename for file in found.siblings or ()]
     except GatedRepoError:
-        return "it is gated: its page says how to ask for access."
+        return GATED
     except RepositoryNotFoundError:
         return "there is no such model there, or it is private."
     except HFValidationError as error:
@@ -144,7 +145,7 @@ def _looked_up(location: str) -> tuple[Files, str] | str:
     try:
         config = fetch("config.json")
     except GatedRepoError:
-        return "it is gated: its page says how to ask for access."
+        return GATED
     except Exception as error:
         return reason if offline else f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
     if offline:

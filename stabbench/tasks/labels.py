@@ -26,23 +26,8 @@ MANY = 10
 """More labels than this, and than half of the training rows, are an id or a number rather than classes."""
 
 MISSING = frozenset(
-    (
-        *(
-            "#n/a",
-            "#n/a n/a",
-            "#na",
-            "-1.#ind",
-            "-1.#qnan",
-            "-nan",
-            "1.#ind",
-            "1.#qnan",
-            "<na>",
-            "nan",
-            "nat",
-        ),
-        *("null", "n/a", "NA", "None"),
-    )
-)
+    ("nan", "-nan", "nat", "null", "n/a", "#n/a", "#na", "<na>", "#n/a n/a", "NA", "None")
+) | {"1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan"}
 """What pandas reads as a missing value, and writes for one; those in lower case stand for any case."""
 
 REGRESSION = "regression is a task type of its own, which stabbench does not fine-tune yet"

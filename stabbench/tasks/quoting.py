@@ -71,9 +71,8 @@ def unquoted(text: str, separator: str) -> list[tuple[int, list[str]]]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     rows = []
     line = 1
-    before = csv.field_size_limit(
-        foreign.LARGEST_TEXT - 1
-    )  # the text is in memory already: no cell is too long
+    # the text is in memory already: no cell is too long
+    before = csv.field_size_limit(foreign.LARGEST_TEXT - 1)
     try:
         for row in reader:
             rows.append((line, row))

@@ -216,7 +216,7 @@ def check_embeddings(place: str, model: PreTrainedModel, tokenizer: PreTrainedTo
     """
     try:
         rows = model.get_input_embeddings().num_embeddings
-    except (NotImplementedError, AttributeError):  # not every class says where they are
+    except (NotImplementedError, AttributeError):  # not every class says where: a batch tells
         return
     tokens = max(tokenizer.get_vocab().values()) + 1
     if tokens > rows:

@@ -41,13 +41,12 @@ class Failing(Instant):
         return Job(self.store, tuple(requests))
 
 class Job(InstantJob):
-    def wait(self, timeout=None):
-        if self._left and self._left[0].spec.seed == 5:
-            request = self._left.popleft()
-            note = request.errored("crash", {message!r}, {log!r})
-            self._store.note_error(note)
-            return request, Outcome("errored", note)
-        return super().wait(timeout)
+    def end(self, request):
+        if request.spec.seed != 5:
+            return super().end(request)
+        note = request.errored("crash", {message!r}, {log!r})
+        self._store.note_error(note)
+        return Outcome("errored", note)
 """
 
 
