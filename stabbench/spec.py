@@ -6,7 +6,13 @@ import hashlib
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    model_serializer,
+    model_validator,
+)
 
 from stabbench.recipe import Recipe
 from stabbench.stored import Frozen, Stored, digest
@@ -174,6 +180,13 @@ class Command(Stored):
     environment: dict[str, str] = Field(default_factory=dict)
 
 
+def _with_tuples(data: Any) -> Any:
+    """Return JSON data with a tuple for every list."""
+    if isinstance(data, dict):
+        return {name: _with_tuples(value) for name, value in data.items()}
+    return tuple(map(_with_tuples, data)) if isinstance(data, list) else data
+
+
 class RunSpec(Stored):
     """One run, completely: what comes of it depends on this and on the named environment only.
 
@@ -194,7 +207,9 @@ class RunSpec(Stored):
 
     @model_validator(mode="before")
     @classmethod
-    def _gather_work(cls, data: Any) -> Any:
+    def _gather_work(cls, data: Any, info: ValidationInfo) -> Any:
+        if info.mode == "json":
+            data = _with_tuples(data)  # what goes on from here is no JSON any more, and strict
         if not isinstance(data, dict) or "work" in data:
             return data
         work = {"kind": "fine-tuning", **data}

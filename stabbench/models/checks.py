@@ -117,10 +117,14 @@ def read_config(files: Files) -> dict[str, Any]:
             )
     kind = config["model_type"]
     reason = None
-    if config.get("quantization_config"):
+    if config.get("transformers_weights"):
+        reason = "its config.json names weights of its own (transformers_weights)"
+    elif config.get("quantization_config"):
         reason = "it is quantised: its weights cannot be fine-tuned"
     elif config.get("is_encoder_decoder"):
         reason = f"{kind} models are encoder-decoders"
+    elif config.get("is_decoder"):
+        reason = "its is_decoder is true: the first token, by which it classifies, sees no other"
     elif kind in READS_PADDING:
         reason = f"{kind} models read padding: {READS_PADDING[kind]}"
     elif not _has_classifier(kind):

@@ -61,6 +61,12 @@ class Files:
             if name.endswith(".safetensors") or (name.startswith("pytorch_model") and name.endswith(".bin"))
         )
 
+    def indices(self) -> list[str]:
+        """Return the files that say which of several files of weights has which tensor, sorted."""
+        if "model.safetensors" in self.names:
+            return []
+        return sorted(name for name in self.names if name.endswith(".index.json"))
+
     def json(self, name: str) -> Any:
         """Return what a JSON file holds.
 
@@ -90,7 +96,7 @@ def digest(files: Files) -> str:
     """Return ``sha256:`` and the digest of what a model in a folder is made of, wherever the folder lies."""
     state = hashlib.sha256()
     tokenizer = [name for name in TOKENIZER_FILES if name in files.names]
-    for name in ("config.json", *files.weights(), *tokenizer):
+    for name in ("config.json", *files.weights(), *files.indices(), *tokenizer):
         state.update(name.encode())
         with files.fetch(name).open("rb") as file:
             state.update(hashlib.file_digest(file, "sha256").digest())

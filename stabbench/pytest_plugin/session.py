@@ -183,6 +183,7 @@ class PullSession:
         if outcome.kind == "busy":  # it goes on elsewhere: whoever computes it tells
             return True
         if not self.is_settled(request):
+            self.store.read(request.spec.key)  # a record that cannot be read says so itself
             raise StabbenchError(
                 f"the executor {self.settings.executor} says that the run {request.spec.key[:12]} is "
                 f"{outcome.kind}, but the store has neither its record nor a note of its error.",

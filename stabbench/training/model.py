@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -157,7 +158,7 @@ def check_weights(place: str, model: PreTrainedModel, info: dict[str, Any]) -> f
 
     Raises:
         StabbenchError: when the file does not hold the rest of the encoder, in the shapes of ``config.json``:
-            transformers draws what it lacks at random, and says nothing.
+            transformers draws what it lacks at random, leaves out what is too much, and says nothing.
     """
     prefix = model.base_model_prefix + "."
     names = [name for name, _ in model.named_parameters()]
@@ -187,11 +188,27 @@ def check_weights(place: str, model: PreTrainedModel, info: dict[str, Any]) -> f
             f"{_some(unlike)} (the first is {saved}, not {wanted}).",
             SAVE,
         )
+    surplus = _surplus(names, info["unexpected_keys"])
+    if surplus:
+        raise StabbenchError(
+            f"the weights of {place} have layers that its config.json has not: {_some(surplus)}.",
+            "mend config.json; to leave layers out, save the shorter model with save_pretrained.",
+        )
     drawn = {*info["missing_keys"], *shapes}
     return frozenset(name for name in names if name in drawn or not name.startswith(prefix))
 
 
 SAVE = "config.json and weights must be of one model: save them together with save_pretrained."
+
+
+def _surplus(names: Sequence[str], unexpected: Collection[str]) -> list[str]:
+    """Return the tensors of a file that are like those of the model but for the number of their layer."""
+    known = {_unnumbered(name) for name in names}
+    return sorted(name for name in unexpected if re.search(r"\d", name) and _unnumbered(name) in known)
+
+
+def _unnumbered(name: str) -> str:
+    return re.sub(r"\d+", "#", name)
 
 
 def _some(names: list[str]) -> str:

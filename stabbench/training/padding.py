@@ -24,6 +24,9 @@ LARGEST = 1e-3
 ROUNDING = 1e-5
 """A difference below this share of the largest logit is rounding, however small the spread is."""
 
+NOTHING = 1e-7
+"""A spread of this share of the largest logit is none: the precision of a single number."""
+
 WORDS = (2, 5, 16)
 """How many words the compared rows have."""
 
@@ -72,6 +75,11 @@ def check(pretrained: Pretrained, place: str) -> Comparison:
     if not math.isfinite(found.share):
         raise StabbenchError(
             f"the logits of {place} are NaN or infinite before any training.", "use another checkpoint."
+        )
+    if found.spread <= found.scale * NOTHING:
+        raise StabbenchError(
+            f"{place} gives rows of different words the same logits: it does not see them.",
+            "use another model; does its config.json fit its class?",
         )
     if found.share > LARGEST:
         raise StabbenchError(

@@ -107,6 +107,16 @@ REFUSED: dict[str, tuple[Callable[[Path], Any], str, str]] = {
         "it is quantised",
         "full precision",
     ),
+    "a decoder": (
+        damage("config.json", is_decoder=True),
+        "the first token, .* sees no other",
+        "an encoder",
+    ),
+    "weights by name": (
+        damage("config.json", transformers_weights="model.safetensors"),
+        "names weights of its own",
+        "an encoder",
+    ),
     "an encoder-decoder": (damage("config.json", is_encoder_decoder=True), "encoder-decoders", "an encoder"),
     "XLNet": (damage("config.json", model_type="xlnet"), "xlnet models read padding", "an encoder"),
     "FNet": (damage("config.json", model_type="fnet"), "fnet models read padding", "an encoder"),
@@ -290,6 +300,16 @@ def test_the_comparison_draws_nothing_and_changes_nothing(toy) -> None:
     padding.check(pretrained, "toy")
     assert torch.equal(state, torch.get_rng_state())
     assert all(torch.equal(before[name], value) for name, value in pretrained.model.state_dict().items())
+
+
+def test_a_model_that_does_not_see_its_rows_is_refused_before_it_trains(
+    toy, copied: Path, monkeypatch
+) -> None:
+    """Read backwards only, the first token, by which BERT classifies, is alone."""
+    monkeypatch.setattr("stabbench.models.checks.read_config", lambda files: files.json("config.json"))
+    edit(copied / "config.json", is_decoder=True)
+    with pytest.raises(StabbenchError, match="gives rows of different words the same logits"):
+        padding.check(Pretrained.load(str(copied), "", 2, Recipe()), "it")
 
 
 def test_a_checkpoint_that_is_overwritten_after_planning_is_not_trained(toy, copied: Path) -> None:

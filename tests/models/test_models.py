@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from stabbench import models
 from stabbench.errors import StabbenchError
@@ -33,6 +35,23 @@ def test_a_moved_folder_keeps_its_revision_and_a_changed_one_does_not(toy, tmp_p
         file.seek(-1, 2)
         file.write(b"\x01")
     assert models.resolve(str(moved)).revision != models.resolve(str(toy.model)).revision
+
+
+def test_which_of_several_files_has_a_tensor_is_part_of_the_revision(toy, tmp_path: Path) -> None:
+    folder = shutil.copytree(toy.model, tmp_path / "sharded")
+    tensors = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    revisions = set()
+    for shard, factor in (("a.safetensors", 1.0), ("b.safetensors", 0.5)):
+        save_file(
+            {name: factor * tensor for name, tensor in tensors.items()}, folder / shard, {"format": "pt"}
+        )
+    for shard in ("a.safetensors", "b.safetensors"):
+        index = {"metadata": {}, "weight_map": dict.fromkeys(tensors, shard)}
+        (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+        models.resolve.cache_clear()
+        revisions.add(models.resolve(str(folder)).revision)
+    assert len(revisions) == 2
 
 
 @pytest.mark.parametrize(

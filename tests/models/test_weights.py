@@ -116,6 +116,7 @@ def test_weights_that_lack_some_of_the_encoder_are_refused(copied: Path, lacking
     ("changes", "message"),
     [
         ({"num_hidden_layers": 6}, "lack .* parameters of its encoder"),
+        ({"num_hidden_layers": 1}, r"layers that its config.json has not: bert\.encoder\.layer\.1\."),
         ({"model_type": "roberta"}, r"lack (\d+) of the \1 parameters of its encoder: roberta\."),
         ({"vocab_size": 60}, r"word_embeddings\.weight \(the first is \[53, \d+\], not \[60, "),
         ({"max_position_embeddings": 64}, r"other shapes .* in 1 of .*position_embeddings"),

@@ -22,6 +22,11 @@ from stabbench.runs.arrays import pack_arrays
 from stabbench.runs.files import write_atomic
 from stabbench.runs.merge import merge
 from stabbench.runs.written import read_record, write_record
+from stabbench.samples.archive import read_archive, write_archive
+from stabbench.samples.baselines import read_baseline, write_baseline
+from stabbench.samples.reader import load
+from stabbench.samples.stability import Stability
+from stabbench.spec import StrategySpec
 from stabbench.stored import canonical_json, digest
 from tests.spec.test_spec import make_spec
 
@@ -240,3 +245,31 @@ def test_a_shared_file_is_readable_by_others(tmp_path: Path) -> None:
     assert (tmp_path / "archive").read_bytes() == b"new"
     assert (tmp_path / "archive").stat().st_mode & 0o777 == 0o644
     assert [path.name for path in tmp_path.iterdir()] == ["archive"]
+
+
+SPECIFICATIONS: dict[str, dict[str, object]] = {
+    "mended": {"amended": ("a fault of old", "another")},
+    "from a start": {"start": make_spec(amended=("a fault of old",))},
+    "with parameters": {
+        "strategy": StrategySpec(
+            name="ours",
+            label="ours",
+            source="s",
+            parameters={"a": 1, "b": 0.5, "c": True, "d": None, "e": "x"},
+        )
+    },
+}
+
+
+@pytest.mark.parametrize("kind", SPECIFICATIONS)
+def test_whatever_a_specification_holds_is_read_back(store: Store, tmp_path: Path, kind: str) -> None:
+    spec = make_spec(**SPECIFICATIONS[kind])
+    record = make_record(spec=spec, key=spec.key, group=spec.group)
+    store.write(record)
+    assert store.read(spec.key) == record
+    found = load(store)
+    assert found.records == (record,)
+    write_archive(found, tmp_path / "a.runs.jsonl.gz")
+    assert read_archive(tmp_path / "a.runs.jsonl.gz").records == (record,)
+    write_baseline(tmp_path / "b.jsonl", [Stability.from_records([record])])
+    assert [run.spec for run in read_baseline(tmp_path / "b.jsonl").records] == [spec]
