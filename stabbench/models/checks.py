@@ -124,7 +124,7 @@ def read_config(files: Files) -> dict[str, Any]:
     elif config.get("is_encoder_decoder"):
         reason = f"{kind} models are encoder-decoders"
     elif config.get("is_decoder"):
-        reason = "its is_decoder is true: the first token, by which it classifies, sees no other"
+        reason = "its is_decoder is true: the first token, by which BERT classifies, sees no other"
     elif kind in READS_PADDING:
         reason = f"{kind} models read padding: {READS_PADDING[kind]}"
     elif not _has_classifier(kind):
