@@ -65,13 +65,22 @@ def replaced(strategy_text: str, model_recipe: Recipe, overrides: Mapping[str, A
     ]
 
 
-def check_effect(label: str, recipe: Recipe, overrides: Mapping[str, Any]) -> None:
+def check_effect(label: str, recipe: Recipe, overrides: Mapping[str, Any], n_train: int) -> None:
     """Refuse an override that would change nothing but the key of the runs.
+
+    A value that a strategy has already is none: a session sets it for all of its strategies alike.
+
+    Args:
+        label: what the runs are called.
+        recipe: their recipe, with the overrides.
+        overrides: the values that the session sets.
+        n_train: number of training rows.
 
     Raises:
         StabbenchError: when another value of the recipe decides.
     """
     action = "leave it away for this strategy, or set {0}."
+    updates = recipe.updates_per_epoch(n_train)
     useless = (
         (
             "epochs",
@@ -86,6 +95,12 @@ def check_effect(label: str, recipe: Recipe, overrides: Mapping[str, Any]) -> No
             "bias_correction too",
         ),
         ("clipping", recipe.clip_norm is None, "it does not clip gradients", "clip_norm too"),
+        (
+            "evaluations_per_epoch",
+            recipe.evaluations_per_epoch > updates,
+            f"an epoch has {updates} updates, and no more evaluations",
+            f"evaluations_per_epoch={updates} or less",
+        ),
     )
     for name, is_useless, why, instead in useless:
         if name in overrides and is_useless:

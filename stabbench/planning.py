@@ -115,11 +115,13 @@ def _request(
         raise StabbenchError(
             f"{strategy_text} cannot be used with {model_name}: {reason}", "choose another model or strategy."
         )
-    recipe = override(resolve_recipe(strategy, model.recipe), options.overrides)
+    own = resolve_recipe(strategy, model.recipe)
+    recipe = override(own, options.overrides)
     label = label_of(strategy, reference, options.overrides)
     models.check_recipe(model, recipe)
-    check_effect(label, recipe, options.overrides)
+    models.check_rates(model, label, recipe, own, options.overrides)
     n_train = len(data.train.labels)
+    check_effect(label, recipe, options.overrides, n_train)
     base = override(base_recipe(strategy, model.recipe), options.overrides)
     check_length(strategy, label, recipe, base, n_train)
     if options.max_steps is not None and recipe.total_updates(n_train) > options.max_steps:

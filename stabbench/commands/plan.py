@@ -16,7 +16,7 @@ from stabbench.errors import RecordError, StabbenchError
 from stabbench.options import add_plan_options, chosen_strategies, plan_options
 from stabbench.overrides import replaced
 from stabbench.planning import data_of, plan_group
-from stabbench.recipe import Recipe
+from stabbench.recipe import Recipe, evaluation_points
 from stabbench.requests import Group, Request
 from stabbench.runs import Store
 from stabbench.suite import find_suites
@@ -169,7 +169,7 @@ class Timing:
         try:
             for steps in (1, 1, 4):  # the first loads and warms up
                 self._trials += 1
-                recipe = work.recipe.change(steps=steps)
+                recipe = work.recipe.change(steps=steps, evaluations_per_epoch=1)
                 short = spec.change(recipe=recipe, replicate=self._trials, start=None)
                 seconds = self._seconds(request.model_copy(update={"spec": short, "start": None}))
                 if seconds is None:
@@ -181,10 +181,12 @@ class Timing:
             return None
         step = max(0.0, timed[2] - timed[1]) / 3
         evaluation = max(0.0, timed[1] - step)
-        epochs = -(-work.total_updates // work.recipe.updates_per_epoch(work.task.n_train))
-        whole = work.total_updates * step + epochs * work.recipe.evaluations_per_epoch * evaluation
+        recipe, total = work.recipe, work.total_updates
+        per_epoch = recipe.updates_per_epoch(work.task.n_train)
+        points = evaluation_points(total, per_epoch, recipe.evaluations_per_epoch)
+        whole = total * step + len(points) * evaluation
         self.known[spec.group] = whole
-        self.steps.append(whole / work.total_updates)
+        self.steps.append(whole / total)
         return whole
 
     def of(self, request: Request) -> float:

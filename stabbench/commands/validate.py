@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+import contextlib
+import io
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, TextIO
 
 from stabbench import metrics, models, strategies, tasks
 from stabbench.errors import StabbenchError
@@ -35,14 +39,15 @@ def run(arguments: argparse.Namespace) -> int:
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True, warn_only=True)
     name = arguments.name
-    kinds = [arguments.kind] if arguments.kind else kinds_of(name)
+    with shown_output():  # it imports a file
+        kinds = [arguments.kind] if arguments.kind else kinds_of(name)
     match kinds:
         case ["strategy"]:
             return say(Validator(name).checks())
         case ["task"]:
             return say(task_checks(name, arguments.data_dir))
-        case ["model"]:
-            return say(model_checks(name))
+        case ["model"]:  # has no code of others, and a progress bar while it is downloaded
+            return report(model_checks(name), lambda line: print(terminal(line)))
         case []:
             known = [*strategies.REGISTRY.names(), *tasks.REGISTRY.names(), *models.REGISTRY.names()]
             problem = f"there is no strategy, task or model {name!r}: {suggest(name, known)}"
@@ -56,8 +61,57 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def say(checks: Iterator[Check]) -> int:
-    """Print the checks; return 1 if one failed."""
-    return report(checks, lambda line: print(terminal(line)))
+    """Print the checks, and what the code that they call prints; return 1 if one failed."""
+    out = sys.stdout
+    with shown_output() as end_line:
+
+        def write(line: str) -> None:
+            end_line()
+            print(terminal(line), file=out)
+
+        return report(checks, write)
+
+
+class Shown(io.BytesIO):
+    """What others print, as text: a whole line at a time, since a line's beginning makes it a command."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._stream = stream
+        self._rest = b""
+
+    def write(self, data: Any) -> int:
+        """Write the lines that have ended and keep the rest."""
+        *lines, self._rest = (self._rest + bytes(data)).split(b"\n")
+        for line in lines:
+            print(terminal(line.decode(errors="backslashreplace")), file=self._stream)
+        return len(data)
+
+    def fileno(self) -> int:
+        """Return the stream's own, for the programs that a hook may start."""
+        return self._stream.fileno()
+
+    def end_line(self) -> None:
+        """Write the rest too."""
+        if self._rest:
+            self.write(b"\n")
+
+
+@contextlib.contextmanager
+def shown_output() -> Iterator[Callable[[], None]]:
+    """Show what code inside prints as text; gives what ends the lines that it began."""
+    raws = [Shown(stream) for stream in (sys.stdout, sys.stderr)]
+    out, err = (io.TextIOWrapper(raw, "utf-8", "backslashreplace", write_through=True) for raw in raws)
+
+    def end_lines() -> None:
+        for raw in raws:
+            raw.end_line()
+
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            yield end_lines
+        finally:
+            end_lines()
 
 
 def kinds_of(name: str) -> list[str]:

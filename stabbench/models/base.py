@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -103,6 +104,10 @@ def _rate(place: str, key: str, value: Any) -> float:
     return float(value)
 
 
+RATES = ("hidden_dropout", "attention_dropout", "classifier_dropout")
+"""The dropout rates of a recipe."""
+
+
 def check_recipe(model: ResolvedModel, recipe: Recipe) -> None:
     """Refuse a recipe that the model cannot follow.
 
@@ -117,10 +122,39 @@ def check_recipe(model: ResolvedModel, recipe: Recipe) -> None:
             f"set max_length to {longest} or less.",
         )
     keys = dropout_keys(model.config)
-    for name in ("hidden_dropout", "attention_dropout", "classifier_dropout"):
+    for name in RATES:
         if getattr(recipe, name) is not None and name not in keys:
             raise StabbenchError(
                 f"{name}={getattr(recipe, name)} would change nothing: what {model.config['model_type']} "
                 f"models like {model.name} call it is not known here.",
                 f"leave {name} as the checkpoint has it.",
+            )
+
+
+def check_rates(
+    model: ResolvedModel, label: str, recipe: Recipe, own: Recipe, names: Collection[str]
+) -> None:
+    """Refuse a dropout rate that is set to what it is: it would change nothing but the key of the runs.
+
+    Args:
+        model: the model, whose configuration says what ``None`` stands for.
+        label: what the runs are called.
+        recipe: their recipe.
+        own: the recipe of the strategy alone.
+        names: the values that were set.
+
+    Raises:
+        StabbenchError: for the first such rate.
+    """
+    keys = dropout_keys(model.config)
+
+    def rate(of: Recipe, name: str) -> Any:
+        value = getattr(of, name)
+        return model.config.get(keys.get(name, "")) if value is None else value
+
+    for name in (name for name in RATES if name in names):
+        if rate(recipe, name) is not None and rate(recipe, name) == rate(own, name):
+            raise StabbenchError(
+                f"{name}={getattr(recipe, name)} would change nothing in {label}: it has this rate already.",
+                "leave it away for this model, or set another rate.",
             )

@@ -16,6 +16,7 @@ One row a run. The columns:
 | status | optional: ``completed`` (default) or ``diverged`` |
 
 A table has commas, semicolons or tabs; JSON is a list of objects with these names, or one object a line.
+Rows of one task, model, strategy and metric are a group, which has one dev set: one n_dev, one constant.
 Recipe, logits and traces are absent, so gates that need them say so.
 """
 
@@ -77,7 +78,7 @@ def read_scores(path: Path, better: Direction | None = None) -> list[RunRecord]:
         better: which scores are better, for metrics that nobody registered.
 
     Raises:
-        DataError: when the file or a row of it is malformed.
+        DataError: when the file or a row of it is malformed, or rows of one group contradict each other.
     """
     try:
         data = read_file(path)
@@ -88,6 +89,7 @@ def read_scores(path: Path, better: Direction | None = None) -> list[RunRecord]:
         ) from error
     source = f"{path.name} sha256:{hashlib.sha256(data).hexdigest()[:16]}"
     records: dict[tuple[str, int], RunRecord] = {}
+    seen: Seen = {}
     for place, fields in read_rows(path, text):
         try:
             record = _record(Row.model_validate(fields), better, source)
@@ -103,6 +105,7 @@ def read_scores(path: Path, better: Direction | None = None) -> list[RunRecord]:
             raise DataError(f"{path}, {place}: {error}.", "mend the row.") from error
         except UnknownNameError as error:
             raise DataError(f"{path}, {place}: {error.cause}", error.action) from error
+        _check_agreement(path, place, record, seen)
         if (record.group, record.seed) in records:
             raise DataError(
                 f"{path}, {place}: seed {record.seed} of {record.strategy} on {record.task} comes twice.",
@@ -112,6 +115,27 @@ def read_scores(path: Path, better: Direction | None = None) -> list[RunRecord]:
     if not records:
         raise DataError(f"{path} has no rows.", "give one row a run.")
     return _with_common_step(list(records.values()))
+
+
+Seen = dict[tuple[str, ...], tuple[str, RunRecord]]
+"""The first row of each group of names, and of each metric, with its place."""
+
+
+def _check_agreement(path: Path, place: str, record: RunRecord, seen: Seen) -> None:
+    """Refuse a row that would make a second group of the same names: their seeds belong together."""
+    names = (record.task, record.model, record.strategy, record.metric)
+    for of, field, what in (
+        ((record.metric,), "better", "better"),
+        (names, "n_dev", "n_dev"),
+        (names, "constant", "constant (or n_majority / n_dev)"),
+    ):
+        before, other = seen.setdefault(of, (place, record))
+        mine, theirs = getattr(record, field), getattr(other, field)
+        if mine != theirs:
+            raise DataError(
+                f"{path}, {place}: {what} is {mine}, but {theirs} in {before}, of {', '.join(of)} too.",
+                "write it in one way in all of these rows, or give what differs a name of its own.",
+            )
 
 
 def _with_common_step(records: list[RunRecord]) -> list[RunRecord]:

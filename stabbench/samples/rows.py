@@ -39,6 +39,14 @@ class Row(BaseModel):
     constant: Decimal | None = None
     status: Literal["completed", "diverged"] = "completed"
 
+    @field_validator("n_dev", "seed", "n_correct", "n_majority", mode="before")
+    @classmethod
+    def _a_number(cls, value: Any) -> Any:
+        """Refuse JSON's truth values, which are 1 and 0 to Python."""
+        if isinstance(value, bool):
+            raise ValueError("not a number")
+        return value
+
     @field_validator("score", "constant", mode="before")
     @classmethod
     def _as_written(cls, value: Any) -> Any:
@@ -114,7 +122,7 @@ class Row(BaseModel):
             ValueError: when there is none, or it cannot be one.
         """
         if self.status == "diverged":
-            return self.constant_of(metric)
+            return self._of_diverged(metric)
         if self.n_correct is not None:
             if not metric.share_of_rows or self.n_correct > self.n_dev:
                 raise ValueError("n_correct goes with accuracy and is at most n_dev")
@@ -126,6 +134,17 @@ class Row(BaseModel):
             raise ValueError("there is no score; a run that diverged has status diverged")
         self._check("score", self.score, metric)
         return float(self.score)
+
+    def _of_diverged(self, metric: Metric) -> float:
+        """Return the constant predictor's score, which such a run gets; another one would be dropped."""
+        constant = self.constant_of(metric)
+        said = "a run that diverged has no score, but"
+        step = 0.0 if self.score is None else max(FINEST, min(COARSEST, _step(self.score)))
+        if self.score is not None and abs(float(self.score) - constant) > step:
+            raise ValueError(f"{said} score is {self.score}")
+        if self.n_correct is not None and abs(self.n_correct - constant * self.n_dev) > 0.5:
+            raise ValueError(f"{said} n_correct is {self.n_correct}")
+        return constant
 
     def _check(self, name: str, score: Decimal, metric: Metric) -> None:
         """Raise a ``ValueError`` unless a score is possible in this metric on so many rows."""

@@ -56,6 +56,7 @@ def task_data(task: Task, train: Sequence[Row], dev: Sequence[Row], named: Seque
     Raises:
         DataError: for the first finding.
     """
+    _check_headers(task, (*train, *dev), named or ())
     texts = [_texts(task, rows) for rows in (train, dev)]
     found = [_labels(task, rows, named or ()) for rows in (train, dev)]
     if named is None:
@@ -73,7 +74,7 @@ def task_data(task: Task, train: Sequence[Row], dev: Sequence[Row], named: Seque
         for text, labels in zip(texts, found, strict=True)
     ]
     _check_distinct(task, train[0][0], dev[0][0], *splits)
-    return TaskData(splits[0], splits[1], names, _notes(names, *splits))
+    return TaskData(splits[0], splits[1], names, _notes(task, names, *splits))
 
 
 def check_sample(task: Task, sample: Split) -> None:
@@ -94,6 +95,25 @@ def _cell(row: Row, column: str) -> Any:
     if column not in values:
         raise DataError(f"{place}: there is no column {column!r}.", suggest(column, map(str, values)))
     return values[column]
+
+
+def _check_headers(task: Task, rows: Sequence[Row], named: Sequence[str]) -> None:
+    """Refuse a row of the columns' own names, as files that were joined have it (with a mark, perhaps)."""
+    columns = (*task.text_columns, task.label_column)
+    if task.label_column in named:
+        return
+    places = [
+        place
+        for place, values in rows
+        if all(isinstance(c := values.get(n), str) and c.removeprefix("\ufeff") == n for n in columns)
+    ]
+    if places:
+        refuse(
+            places,
+            "the row holds the names of the columns",
+            "take it out: it looks like a header line, which each of the files had that were joined; "
+            f"if {task.label_column!r} is a class, name all classes in labels=(...).",
+        )
 
 
 def _texts(task: Task, rows: Sequence[Row]) -> list[tuple[str, ...]]:
@@ -182,12 +202,21 @@ def _check_distinct(task: Task, train_place: str, dev_place: str, train: Split, 
         )
 
 
-def _notes(names: tuple[str, ...], train: Split, dev: Split) -> tuple[str, ...]:
+def _notes(task: Task, names: tuple[str, ...], train: Split, dev: Split) -> tuple[str, ...]:
     notes = []
-    known = set(train.texts)
-    shared = sum(texts in known for texts in dev.texts)
+    for part, split in (("training", train), ("dev", dev)):
+        for column, cells in zip(task.text_columns, zip(*split.texts, strict=True), strict=True):
+            if len(set(cells)) == 1:
+                notes.append(f"the {column} of every {part} row is {cells[0][:60]!r}.")
+    known: dict[tuple[str, ...], set[int]] = {}
+    for texts, label in zip(train.texts, train.labels, strict=True):
+        known.setdefault(texts, set()).add(label)
+    rows = list(zip(dev.texts, dev.labels, strict=True))
+    shared = sum(texts in known for texts, _ in rows)
+    other = sum(texts in known and label not in known[texts] for texts, label in rows)
     if shared:
-        notes.append(f"{shared} of the {len(dev.texts)} dev rows have the texts of a training row.")
+        contrary = f", {other} of them with another label" if other else ""
+        notes.append(f"{shared} of the {len(rows)} dev rows have the texts of a training row{contrary}.")
     in_train, in_dev = set(train.labels), set(dev.labels)
     for number, name in enumerate(names):
         if number not in in_dev:

@@ -8,6 +8,7 @@ mistake where it does not.
 from __future__ import annotations
 
 import datetime
+import math
 import numbers
 import re
 import unicodedata
@@ -30,6 +31,12 @@ MISSING = frozenset(
 ) | {"1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan"}
 """What pandas reads as a missing value, and writes for one; those in lower case stand for any case."""
 
+UNLABELLED = frozenset(("unlabeled", "unlabelled"))
+"""Words that say that a row has no label, in any case; ``unknown`` or ``other`` may well be a class."""
+
+DASHES = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d"
+"""Hyphens, dashes and minus signs: typesetting and spreadsheets write one for the other."""
+
 REGRESSION = "regression is a task type of its own, which stabbench does not fine-tune yet"
 
 _WHOLE = re.compile(r"(-?[0-9]+)(\.0*)?")
@@ -38,6 +45,12 @@ _LIST = re.compile(r"""\[\s*(["'\d.+-].*)?\]|\(\s*(["'\d.+-].*,.*)?\)|\{.*\}""",
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}.*)?")
 _JOINERS = "\u200c\u200d"
 """Invisible, and part of the spelling of some languages and signs."""
+
+LONE_SIGNS = (
+    ({*DASHES}, {"+"}, "stands for none, as in SNLI where its annotators did not agree"),
+    ({"?"}, {*".!,;:"}, "stands for a missing value in the data sets of UCI"),
+)
+"""Signs that are no labels, the signs beside which they are, and why."""
 
 Found = list[tuple[str, str]]
 """Where a row stands and the text of its label."""
@@ -93,7 +106,11 @@ def fault_of(value: Any, meant: set[str]) -> tuple[str, str] | None:
             f"the label {text!r} stands for a missing value",
             f"give the row a label, or leave it out; {name}",
         )
-    if plain(text) == "-1":
+    if text.lower() in UNLABELLED:
+        return f"the label {text!r} says that there is none", f"leave such rows out; {name}"
+    if isinstance(value, numbers.Real) and math.isinf(value):
+        return "the label is an infinite number", f"give every row a text or a whole number; {name}"
+    if text[0] in DASHES and plain(text[1:]) == "1":
         return (
             "the label is -1, which hidden test sets have where they have no label",
             f"take a split with labels, or leave such rows out; {name}",
@@ -142,12 +159,14 @@ def check_vocabulary(task: Task, train: Found, dev: Found) -> None:
                 f"the label {broken[0]} is a number with a fraction",
                 f"{REGRESSION}; {name}",
             )
-    if "-" in first and "+" not in first:
-        refuse(
-            [place for place, label in train + dev if label == "-"],
-            "the label is '-', which SNLI has where its annotators did not agree",
-            f"leave such rows out; {name}",
-        )
+    for signs, others, why in LONE_SIGNS:
+        lone = next((label for label in first if label in signs), None)
+        if lone is not None and not first.keys() & others:
+            refuse(
+                [place for place, label in train + dev if label == lone],
+                f"the label is {lone!r}, which {why}",
+                f"leave such rows out; {name}",
+            )
     truth = [label for label in first if label.lower() in ("true", "false")]
     number = [label for label in first if _NUMBER.fullmatch(label)]
     if truth and number:

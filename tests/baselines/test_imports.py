@@ -160,9 +160,11 @@ def test_a_diverged_run_is_a_failed_run(tmp_path: Path) -> None:
     rows = [
         {**ROW, "seed": 0, "status": "diverged", "score": ""},
         {**ROW, "seed": 1, "score": 0.7, "status": ""},
+        {**ROW, "seed": 2, "status": "diverged", "score": "0.527"},  # some write the constant's
+        {**ROW, "seed": 3, "status": "diverged", "score": "0.5271", "n_correct": 146},
     ]
     stability = Stability.from_records(read_scores(write(tmp_path / "a.csv", rows)))
-    assert stability.failed_seeds == (0,)
+    assert stability.failed_seeds == (0, 2, 3)
     assert stability.scores[0] == 146 / 277
 
 
@@ -197,6 +199,11 @@ def test_a_diverged_run_is_a_failed_run(tmp_path: Path) -> None:
         ({"task": ""}, "line 3, column 'task'"),
         ({"status": "crashed"}, "line 3, column 'status'"),
         ({"metric": "f1", "n_majority": ""}, "line 3: constant is missing"),
+        ({"status": "diverged"}, r"line 3: a run that diverged has no score, but score is 0\.7"),
+        (
+            {"status": "diverged", "score": "", "n_correct": 190},
+            "line 3: a run that diverged has no score, but n_correct is 190",
+        ),
     ],
 )
 def test_a_malformed_row_is_refused_by_line(tmp_path: Path, change: dict[str, Any], message: str) -> None:
@@ -205,6 +212,66 @@ def test_a_malformed_row_is_refused_by_line(tmp_path: Path, change: dict[str, An
     with pytest.raises(DataError, match=message):
         import_scores(path, Store(tmp_path / "store"))
     assert not (tmp_path / "store").exists()
+
+
+LOSS = {"metric": "eval_loss", "n_majority": "", "constant": "2.3"}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        ({}, {"n_dev": 554, "n_majority": 292}, "n_dev is 554, but 277 in line 2"),
+        ({}, {"n_majority": 150}, r"constant .* is 0\.5415\d*, but 0\.527\d* in line 2"),
+        ({}, {"n_majority": "", "constant": "0.5271"}, r"constant .* is 0\.5271, but 0\.527\d* in line 2"),
+        (LOSS, {**LOSS, "constant": "2.4"}, r"constant .* is 2\.4, but 2\.3 in line 2"),
+        (
+            {**LOSS, "metric": "ter", "better": "lower"},
+            {**LOSS, "metric": "ter", "better": "higher"},
+            "better is higher, but lower in line 2",
+        ),
+        (
+            {**LOSS, "metric": "ter", "better": "lower", "task": "other"},
+            {**LOSS, "metric": "ter", "better": "higher"},
+            "better is higher, but lower in line 2",
+        ),
+    ],
+)
+def test_rows_of_one_group_that_contradict_each_other_are_refused(
+    tmp_path: Path, first: dict[str, Any], second: dict[str, Any], message: str
+) -> None:
+    """They made two groups of one name, each with some of the seeds."""
+    good = {**ROW, "score": "0.7004", "constant": "", "better": ""}
+    path = write(tmp_path / "a.csv", [{**good, "seed": 0, **first}, {**good, "seed": 1, **second}])
+    with pytest.raises(DataError, match=f"line 3: {message}"):
+        import_scores(path, Store(tmp_path / "store"))
+    assert not (tmp_path / "store").exists()
+
+
+def test_other_metrics_models_and_tasks_have_constants_and_dev_rows_of_their_own(tmp_path: Path) -> None:
+    """Several tasks, and two metrics of one run, are groups of their own."""
+    good = {**ROW, "score": "0.7004", "constant": "", "better": ""}
+    rows = [
+        {**good, **change, "seed": seed}
+        for change in (
+            {},
+            {"metric": "f1", "constant": "0.6667"},
+            {"metric": "ter", "better": "lower", "constant": "1", "n_dev": 100},
+            {"task": "mrpc", "n_dev": 408, "n_majority": 279, "score": "0.75"},
+            {"model": "other", "n_majority": 150},
+        )
+        for seed in range(2)
+    ]
+    store = Store(tmp_path / "store")
+    assert import_scores(write(tmp_path / "a.csv", rows), store) == 10
+    assert sorted(group.finished for group in stabbench.load(tmp_path / "store").groups()) == [2] * 5
+
+
+@pytest.mark.parametrize("value", [True, False])
+@pytest.mark.parametrize("column", ["seed", "n_dev", "n_correct", "n_majority", "score", "constant"])
+def test_a_truth_value_is_no_number(tmp_path: Path, column: str, value: bool) -> None:
+    (tmp_path / "a.json").write_text(json.dumps([{**ROW, "seed": 1, "score": 0.7004, column: value}]))
+    with pytest.raises(DataError, match=rf"entry 1, column '{column}': not a number"):
+        read_scores(tmp_path / "a.json")
 
 
 FORMS = {

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from stabbench import executors
 from stabbench.cli import main
+from stabbench.executors.debug import HAS_RUN
 from stabbench.requests import Request
 from stabbench.runs import ErrorNote, Store
 from stabbench.strategies.catalog import parse_strategy
@@ -149,6 +151,53 @@ def test_plan_estimates(toy, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     out = capsys.readouterr().out
     assert "a run" in out
     assert "In all about" in out
+
+
+class Measured:
+    """An executor whose runs take five seconds to start, one an update and ten an evaluation."""
+
+    def __init__(self, name: str, store: Path) -> None:
+        self.inner = executors.REGISTRY.get("debug")(store, executors.ExecutorOptions())
+        self.store = Store(store)
+
+    def submit(self, requests):
+        self.key, self.job = requests[0].spec.key, self.inner.submit(requests)
+        return self
+
+    def wait(self, timeout):
+        ended = self.job.wait(timeout)
+        HAS_RUN.clear()  # our own file's, which leaves the process as it was
+        record = self.store.read(self.key)
+        seconds = 5 + record.last.step + 10 * len(record.evaluations)
+        shutil.rmtree(self.store.folder(self.key))
+        self.store.write(record.model_copy(update={"seconds": float(seconds), "arrays": None}))
+        return ended
+
+    def __enter__(self) -> Measured:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.inner.close()
+
+
+EVALUATES = """
+from stabbench.strategies import Strategy
+class Mine(Strategy):
+    def recipe(self, base): return base.change(epochs=4, batch_size=4, evaluations_per_epoch={})
+"""
+
+
+@pytest.mark.parametrize(("evaluations", "points"), [(1, 4), (5, 20), (12, 48), (1000, 48)])
+def test_plan_counts_no_more_evaluations_than_updates(
+    toy, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch, evaluations: int, points: int
+) -> None:
+    """Four epochs of twelve updates; the start counts as part of an evaluation."""
+    suite, mine = tmp_path / f"test_toy_{evaluations}.py", tmp_path / "mine.py"
+    suite.write_text(toy.suite_file(seeds=1))
+    mine.write_text(EVALUATES.format(evaluations))
+    monkeypatch.setattr(executors, "create", Measured)
+    assert main(["plan", str(suite), "--strategy", f"{mine}:Mine", "--store", str(tmp_path / "store")]) == 0
+    assert f": about {duration(48 + points * 15)} a run" in capsys.readouterr().out
 
 
 def test_plan_says_what_is_known_before_it_measures(

@@ -191,3 +191,44 @@ def test_a_name_of_two_kinds_says_so(toy, monkeypatch, capsys):
     assert "'mini-bert' is a task and a model: say which (--kind task)" in capsys.readouterr().out
     assert main(["validate", "mini-bert", "--kind", "task"]) == 0
     assert "its rows are sound" in capsys.readouterr().out
+
+
+LOUD = """
+import sys
+print("\\x1b[2J read")
+"""
+CRIES = """
+    def prepare(self, model, generator):
+        print("::error::cleared \\x1b[2J")
+        print(":", end="")
+        print(":set-output name=x::y")
+        sys.stderr.write("##[")
+        sys.stderr.buffer.write(b"group]bytes")
+"""
+
+
+def test_what_a_strategy_prints_is_shown_as_text(tmp_path, capsys):
+    """In its file and in its hooks, and whatever it leaves without the end of a line."""
+    file = tmp_path / "loud.py"
+    file.write_text(LOUD + HEAD + CRIES + "        if True: raise KeyError('over')\n")
+    assert main(["validate", f"{file}:Mine"]) == 1
+    printed = capsys.readouterr()
+    shown = printed.out + printed.err
+    assert "\x1b" not in shown
+    assert not any(line.lstrip().startswith("::") or "##[" in line for line in shown.splitlines())
+    for words in (r"\x1b[2J read", r"\x3a:error::cleared \x1b[2J", r"\x3a:set-output", "group]bytes"):
+        assert words in shown
+    marks = [line.partition(" ")[0] for line in printed.out.splitlines()]
+    assert marks.index("ok") < marks.index(r"\x3a:error::cleared") < marks.index("FAILED")
+
+
+def test_what_a_task_s_file_prints_is_shown_as_text(toy, tmp_path, capsys):
+    file = tmp_path / "test_loud.py"
+    file.write_text(
+        f"{LOUD}from stabbench.tasks import local_task\n"
+        f"LOUD = local_task('loud', train={str(toy.train)!r}, dev={str(toy.dev)!r}, text='text')\n"
+    )
+    assert main(["validate", f"{file}:LOUD"]) == 0
+    printed = capsys.readouterr().out
+    assert r"\x1b[2J read" in printed
+    assert "\x1b" not in printed

@@ -79,12 +79,33 @@ def test_no_name_of_ours_is_taken_for_anothers() -> None:
         ("ours", {"epochs": 10, "steps": 50}, "it trains 50 updates"),
         ("devlin", {"epsilon_placement": "after_correction"}, "both placements are the same"),
         ("ours", {"clip_norm": None, "clipping": "per_tensor"}, "does not clip"),
+        ("ours", {"evaluations_per_epoch": 4}, "an epoch has 3 updates, and no more evaluations"),
+        ("ours", {"evaluations_per_epoch": 1000, "batch_size": 4}, "an epoch has 12 updates"),
+        ("devlin", {"hidden_dropout": 0.1, "attention_dropout": 0.1}, "has this rate already"),
+        ("devlin", {"attention_dropout": None, "hidden_dropout": 0.3}, "has this rate already"),
     ],
 )
 def test_what_would_change_nothing_but_the_key_is_refused(toy, strategy, overrides, why) -> None:
-    with pytest.raises(StabbenchError, match=r"^\w+=\w+ would change nothing in .*: ") as refused:
+    with pytest.raises(StabbenchError, match=r"^\w+=[\w.]+ would change nothing in .*: ") as refused:
         toy.request(strategy, overrides=overrides)
     assert why in refused.value.cause
+
+
+def test_what_changes_a_run_is_planned(toy, tmp_path: Path) -> None:
+    """Its checkpoint has rates of 0.1 and says nothing of the classifier's; 48 rows are 3 updates."""
+    overrides = {"evaluations_per_epoch": 3, "hidden_dropout": 0.0, "classifier_dropout": 0.1}
+    recipe = toy.request("devlin", overrides=overrides).work.recipe
+    assert (recipe.evaluations_per_epoch, recipe.hidden_dropout, recipe.classifier_dropout) == (3, 0.0, 0.1)
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from stabbench.strategies import Strategy\nclass Mine(Strategy):\n"
+        "    def recipe(self, base): return base.change(hidden_dropout=0.3, evaluations_per_epoch=50)\n"
+    )
+    assert toy.request(f"{file}:Mine").work.recipe.evaluations_per_epoch == 50
+    for rate in (0.1, None):  # takes the strategy's place
+        changed = toy.request(f"{file}:Mine", overrides={"hidden_dropout": rate})
+        assert changed.work.recipe.hidden_dropout == rate
+    assert toy.request("devlin", overrides={"learning_rate": 2e-5}).work.recipe.learning_rate == 2e-5
 
 
 @pytest.mark.parametrize(

@@ -186,6 +186,20 @@ FAULTS: dict[str, tuple[Rows, Rows | None, str, str]] = {
         "one label",
     ),
     "a tuple of one": ([*GOOD, ("x", "(1,)")], None, "the label is a list", "one label"),
+    "unlabelled rows, a typographic minus": (
+        [("x", "0"), ("y", "1"), ("z", "\u22121")],
+        None,
+        r"the label is -1, which",
+        "a split with labels",
+    ),
+    "unlabelled rows, a dash": (GOOD, [*DEV, ("x", "\u20131.0")], "the label is -1", "a split with labels"),
+    "unlabelled in words": ([*GOOD, ("x", "Unlabelled")], None, "'Unlabelled' says that there is", "labels="),
+    "unlabeled in dev": (GOOD, [*DEV, ("x", "unlabeled")], "'unlabeled' says that there is", "labels="),
+    "a question mark": ([*GOOD, ("x", "?")], None, "the label is '?', which", "leave such rows out"),
+    "a question mark in dev": (GOOD, [*DEV, ("x", "?")], "the label is '?', which", "leave such rows out"),
+    "a long dash": ([*GOOD, ("x", "\u2014")], None, "the label is '\u2014'", "leave such rows out"),
+    "a header again": ([*GOOD, ("text", "label")], None, "names of the columns", "a header line"),
+    "a header again in dev": (GOOD, [("text", "label"), *DEV], "names of the columns", "a header line"),
     "no agreement": ([*GOOD, ("x", "-")], None, "the label is '-'", "leave such rows out"),
     "no agreement in dev": (GOOD, [*DEV, ("x", "-")], "the label is '-'", "leave such rows out"),
     "dates": ([("x", "2024-05-01"), ("y", "2024-05-02")], None, "a date (2024-05-01)", "label="),
@@ -261,12 +275,41 @@ def test_a_date_is_no_label_whatever_holds_it(load, value: date) -> None:
             load(kind, [("x", value), ("y", value)], DEV)
 
 
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "Infinity"])
+@pytest.mark.parametrize("layout", ["{}\n{}\n{}\n", "[{},\n{},\n{}]"])
+def test_an_infinite_number_is_no_label_and_no_text(tmp_path: Path, layout: str, number: str) -> None:
+    (tmp_path / "dev.jsonl").write_text('{"text": "d", "label": 0}\n{"text": "e", "label": "a"}\n')
+    task = tasks.local_task("inf", train=tmp_path / "t.json", dev=tmp_path / "dev.jsonl", text="text")
+    sound = ['{"text": "a", "label": 0}', '{"text": "b", "label": "a"}']
+    for row, what in (
+        (f'{{"text": "c", "label": {number}}}', "the label is an infinite number"),
+        (f'{{"text": {number}, "label": 0}}', "'text' holds '-?inf', not a text"),
+    ):
+        (tmp_path / "t.json").write_text(layout.format(*sound, row))
+        with pytest.raises(DataError, match=rf"t\.json:(row )?3: {what}"):
+            tasks.load(task)
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_a_header_again_may_be_meant(load, kind: str) -> None:
+    rows = [*GOOD, ("text", "label")]
+    where = r"-csv\.csv:5: " if kind == "csv" else ""
+    with pytest.raises(DataError, match=f"{where}the row holds the names of the columns"):
+        load(kind, rows, DEV)
+    assert len(load(kind, rows, DEV, labels=("a", "b", "label")).train.labels) == 4
+
+
 @pytest.mark.parametrize("kind", READERS)
 def test_signs_and_joined_letters_are_labels(load, kind: str) -> None:
     rows = [
         ("x", "+"),
         ("y", "-"),
         ("z", "\u0645\u06cc\u200c\u0634\u0648\u062f"),
+        ("q", "?"),
+        ("e", ":"),
+        ("k", "unknown"),
+        ("h", "label"),
+        ("text", "text"),
         ("w", "(n/a)"),
         ("v", "(a)"),
     ]
@@ -283,6 +326,9 @@ MEANT = {
     "stars": ([("x", "3.5"), ("y", "4.0")], ("3.5", "4.0")),
     "tuples": ([("x", "(1, 2)"), ("y", "(2, 3)")], ("(1, 2)", "(2, 3)")),
     "dash": ([("x", "-"), ("y", "a")], ("a", "-")),
+    "question": ([("x", "?"), ("y", "a")], ("a", "?")),
+    "minus": ([("x", "\u22121"), ("y", "1")], ("\u22121", "1")),
+    "unlabeled": ([("x", "unlabeled"), ("y", "positive")], ("positive", "unlabeled")),
     "dates": ([("x", "2024-05-01"), ("y", "a")], ("2024-05-01", "a")),
     "invisible": ([("x", "a\u200b"), ("y", "a")], ("a\u200b", "a")),
     "lists": ([("x", "[NEG]"), ("y", "[1]")], ("[1]", "[NEG]")),
@@ -306,13 +352,33 @@ def test_what_is_no_mistake_is_told(load, kind: str) -> None:
     train = [("x", "a"), ("y", "b"), ("z", "c"), ("w", "a")]
     data = load(kind, train, [("x", "a"), ("y", "a"), ("v", "b")], labels=("a", "b", "c", "d"))
     assert data.notes == (
-        "2 of the 3 dev rows have the texts of a training row.",
+        "2 of the 3 dev rows have the texts of a training row, 1 of them with another label.",
         "no dev row has the label 'c'.",
         "no row has the label 'd'.",
     )
     assert data.summary() == (
         "4 training and 3 dev rows, 4 labels (training/dev): 'a' 2/2, 'b' 1/1, 'c' 1/0, 'd' 0/0"
     )
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_labels_that_contradict_those_of_the_training_rows_are_told(load, kind: str) -> None:
+    """A text with both labels in training contradicts neither."""
+    train = [("x", "a"), ("y", "b"), ("z", "a"), ("z", "b")]
+    for dev, told in (
+        ([("x", "b"), ("y", "a")], "2 of the 2 dev rows have the texts of a training row, 2 of them with"),
+        ([("x", "a"), ("z", "b")], "2 of the 2 dev rows have the texts of a training row."),
+    ):
+        (note,) = load(kind, train, dev).notes
+        assert note.startswith(told)
+
+
+@pytest.mark.parametrize("kind", READERS)
+@pytest.mark.parametrize("text", ["nan", "None", "same"])
+def test_a_column_that_says_nothing_is_told(load, kind: str, text: str) -> None:
+    dev = [(text, "a"), (text, "b")]
+    assert load(kind, [*GOOD, ("nan", "a"), ("None", "b")], DEV).notes == ()
+    assert load(kind, GOOD, dev).notes == (f"the text of every dev row is {text!r}.",)
 
 
 def test_a_summary_of_many_labels_names_some(load) -> None:
