@@ -79,4 +79,4 @@ def _suites(verbose: bool) -> Iterator[str]:
 
 
 def _suite_line(command: str, suite: Suite) -> str:
-    return f"{command:<42}{', '.join(suite.tasks)} on {', '.join(suite.models)}, seeds {suite.seeds}"
+    return f"{command:<42}{', '.join(suite.tasks)} on {', '.join(suite.model_names)}, seeds {suite.seeds}"

@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     groups = [
         plan_group(suite, task, model, strategy, options)
         for suite, task in found
-        for model in arguments.stab_model or suite.models
+        for model in arguments.stab_model or suite.model_names
         for strategy in strategies
     ]
     lacking: list[tuple[Group, list[Request]]] = []

@@ -17,7 +17,7 @@ def check_devices(names: Sequence[str]) -> None:
     """
     if all(name == "cpu" for name in names):
         return
-    command = [sys.executable, "-m", "stabbench.training.devices", *names]
+    command = [sys.executable, "-P", "-m", "stabbench.training.devices", *names]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode == 1 and "\n  -> " in done.stdout:
         cause, _, action = done.stdout.strip().partition("\n  -> ")

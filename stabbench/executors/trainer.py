@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 import uuid
+from pathlib import Path
 from typing import Literal
 
 from stabbench.errors import StabbenchError
@@ -35,6 +36,14 @@ ENVIRONMENT = {
 """What the results, or the safety of a fork, depend on."""
 
 
+def _imports_from_here() -> bool:
+    """Return whether this process imports what lies in the current folder, as under ``python -m pytest``."""
+    try:
+        return not {"", str(Path.cwd())}.isdisjoint(sys.path)
+    except OSError:  # the folder is gone
+        return False
+
+
 class Trainer:
     """A process that computes one run after the other (see ``stabbench.training.process``).
 
@@ -48,9 +57,12 @@ class Trainer:
         self.state: Literal["starting", "idle", "loading", "training"] = "starting"
         self._log = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - lives as long as the process
         self._mark = uuid.uuid4().hex
-        command = [sys.executable, "-m", "stabbench.training.process", str(store.root)]
+        # -P: a queue.py in the current folder is not the process's own
+        command = [sys.executable, "-P", "-m", "stabbench.training.process", str(store.root)]
         command += ["--supervisor", str(os.getpid()), "--threads", str(options.threads)]
         command += [word for device in options.devices for word in ("--device", device)]
+        if _imports_from_here():
+            command += ["--here-first"]
         if sys.platform != "linux":  # a fork is not safe there, or cannot be watched
             command += ["--once"]
         threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(options.threads))

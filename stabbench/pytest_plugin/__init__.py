@@ -15,8 +15,9 @@ import pytest
 
 from stabbench.errors import StabbenchError
 from stabbench.pytest_plugin import hookspec, options, strategy_name
-from stabbench.pytest_plugin.failclosed import COLLECTED_SUITE, PLANNED, FailClosed, our_items
-from stabbench.pytest_plugin.ledger import RAISED, RUN_MARK
+from stabbench.pytest_plugin.failclosed import COLLECTED_SUITE, PLANNED, FailClosed
+from stabbench.pytest_plugin.ledger import RAISED, is_run
+from stabbench.pytest_plugin.ours import group_of, is_gate, our_items
 from stabbench.text import terminal_line
 
 if TYPE_CHECKING:
@@ -112,29 +113,25 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Mark gates, early enough for ``-m``."""
-    if "stability" in getattr(getattr(item, "callspec", None), "params", {}):
-        from stabbench.pytest_plugin.refs import judged_by
-
-        if judged_by(item) is not None:
-            item.add_marker("stab_gate")
+    if is_gate(item):
+        item.add_marker("stab_gate")
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave the gates of a share to the session that has all shares."""
     if config.option.stab_shard:
-        gates = [item for item in items if "stab_gate" in item.keywords]
-        config.hook.pytest_deselected(items=gates)
-        items[:] = [item for item in items if "stab_gate" not in item.keywords]
+        config.hook.pytest_deselected(items=[item for item in items if is_gate(item)])
+        items[:] = [item for item in items if not is_gate(item)]
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Know every group of the session, so that who waits can help; start the live line."""
-    config = session.config
+    config, ours = session.config, our_items(session)
     if hasattr(config, "workeroutput"):
-        config.workeroutput[PLANNED] = [astuple(item) for item in our_items(session)]
-    if any("stab_run" in item.keywords for item in session.items):
+        config.workeroutput[PLANNED] = [astuple(item) for item in ours]
+    if any(not item.is_gate for item in ours):
         from stabbench.pytest_plugin.items import begin
 
         begin(session)
@@ -145,7 +142,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
     """Hand out runs one at a time, since they are long, and start the live line."""
-    if any(RUN_MARK in name for name in ids):
+    if any(map(is_run, ids)):
         scheduler: Any = getattr(node.config.pluginmanager.get_plugin("dsession"), "sched", None)
         if getattr(scheduler, "maxschedchunk", 0) is None:
             scheduler.maxschedchunk = 1
@@ -200,7 +197,7 @@ def baseline(request: pytest.FixtureRequest, stability: Stability) -> Stability:
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     """Hold a gate to its verdicts: none but PASS may stay unasserted; INCONCLUSIVE is as the session says."""
-    if "stab_gate" not in pyfuncitem.keywords:
+    if not is_gate(pyfuncitem):
         return (yield)
     from stabbench.pytest_plugin.gates import hold
 
@@ -220,7 +217,7 @@ def pytest_runtest_makereport(
     if getattr(report, "longrepr", None) is not None and error is not None:
         report.longrepr = str(error)
     raised = call.excinfo is not None and not call.excinfo.errisinstance(pytest.skip.Exception)
-    if raised and {"stab_run", "stab_gate"} & set(item.keywords):
+    if raised and group_of(item) is not None:
         report.user_properties.append((RAISED, True))
     return report
 
@@ -238,7 +235,7 @@ def pytest_fixture_setup(fixturedef: Any, request: pytest.FixtureRequest) -> Gen
 
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
     """Leave passed runs to the live line: no dot each."""
-    if report.when == "call" and report.passed and RUN_MARK in report.nodeid:
+    if report.when == "call" and report.passed and is_run(report.nodeid):
         return "passed", "", "PASSED"
     return None
 

@@ -22,7 +22,7 @@ from stabbench.suite import Suite
 
 def groups(suite: Suite, settings: Settings, strategies: tuple[str, ...]) -> list[GroupRef]:
     """Return the groups of a suite for some strategies, each once whatever names it was given by."""
-    model_ids = short_names(settings.models or suite.models)
+    model_ids = short_names(settings.models or suite.model_names)
     refs = [
         GroupRef(suite, task, model, strategy, model_id)
         for task in suite.tasks

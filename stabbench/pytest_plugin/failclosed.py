@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from stabbench.pytest_plugin import judged
-from stabbench.pytest_plugin.ledger import RUN_MARK, Ledger, Selected
+from stabbench.pytest_plugin.ledger import Ledger, Selected, is_run
 from stabbench.pytest_plugin.options import are_given, settings_of
+from stabbench.pytest_plugin.ours import our_items
 from stabbench.pytest_plugin.presence import mention_suites
 from stabbench.text import terminal_line
-
-if TYPE_CHECKING:
-    from stabbench.pytest_plugin.refs import GroupRef
 
 SAFE_DIST = ("load", "worksteal")
 NOT_JUDGING = (
@@ -62,7 +60,7 @@ class FailClosed:
         """Note what the workers collected; refuse schedulers that hang when a worker is killed."""
         self.ledger.collected = set(ids)
         dist: str = self.config.getoption("dist")
-        if dist not in SAFE_DIST and any(RUN_MARK in name for name in ids):
+        if dist not in SAFE_DIST and any(map(is_run, ids)):
             pytest.exit(
                 f"stabbench: --dist {dist} hangs or restarts without end when a worker dies.\n"
                 "  -> use --dist load (what -n chooses) or worksteal.",
@@ -144,11 +142,14 @@ class FailClosed:
         option = self.config.option
         if any(getattr(option, name, False) for name in NOT_JUDGING):
             return False
-        if self.ledger.planned or self.ledger.ours or any(RUN_MARK in n for n in self.ledger.collected or ()):
+        if self.ledger.planned or self.ledger.ours:
             return True
         if self.ledger.selected is not None:
             return not self.ledger.collected and self.config.stash.get(COLLECTED_SUITE, False)
-        return are_given(option) or mention_suites(self.config)  # not even a worker could tell
+        # not even a worker could tell
+        return (
+            any(map(is_run, self.ledger.collected or ())) or are_given(option) or mention_suites(self.config)
+        )
 
     def reasons(self) -> list[str]:
         """Return why the session must not end with exit code 0, a line each."""
@@ -170,21 +171,3 @@ class FailClosed:
         if not self.is_ours() or not self.ledger.collected:
             return []
         return judged.remarks(self.ledger, settings_of(self.config), self.marks)
-
-
-def our_items(session: pytest.Session) -> list[Selected]:
-    """Return a session's runs and gates."""
-    return [
-        Selected(item.nodeid, ref.key if ref else None, ref.name if ref else "", "stab_gate" in item.keywords)
-        for item in session.items
-        if {"stab_run", "stab_gate"} & set(item.keywords)
-        for ref in [_group_of(item)]
-    ]
-
-
-def _group_of(item: pytest.Item) -> GroupRef | None:
-    """Return the group that an item of ours is about."""
-    from stabbench.pytest_plugin.refs import judged_by  # with the catalogue: not in a session without suites
-
-    found: GroupRef | None = getattr(item, "ref", None) or judged_by(item)
-    return found

@@ -112,14 +112,14 @@ def _is_unsure(story: Story, settings: Settings) -> bool:
 def _untouched(ledger: Ledger) -> list[str]:
     """Return a line for each group of which no selected run or gate got so far as to plan it."""
     touched = {plan.ref for plan in _plans(ledger)}
-    names = {item.ref: item.name for item in ledger.selected or () if item.ref not in {None, *touched}}
+    names = {item.ref: item.name for item in ledger.selected or () if item.ref not in touched}
     return [
         _line(name, _why(_gates(ledger, ref)))
         for ref, name in sorted(names.items(), key=lambda found: found[1])
     ]
 
 
-def _gates(ledger: Ledger, ref: str | None, group: str = "") -> list[Story]:
+def _gates(ledger: Ledger, ref: str, group: str = "") -> list[Story]:
     """Return the gates that were selected for a group, and those that read it to compare."""
     selected = {item.nodeid for item in ledger.selected or () if item.is_gate and item.ref == ref}
     return [

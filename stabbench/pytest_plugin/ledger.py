@@ -7,18 +7,28 @@ the last one counts.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-RUN_MARK = "::run["
 RUN, GATE, READ, BASELINE, RAISED = (
     f"stabbench_{name}" for name in ("run", "gate", "read", "baseline", "raised")
 )
 """What the properties of a report are called: a run's result; a gate's verdicts; the runs that a gate was
 given; the baseline that it was given; and that the item raised, whatever the report says."""
+
+_RUN = re.compile(r"::\w+::run\[.+-.+-.+-\d+[].]")
+
+
+def is_run(nodeid: str) -> bool:
+    """Return whether a node id is that of a run: of a suite, with strategy, task, model and seed.
+
+    Where nothing but ids is known, as of workers that have yet to tell, or died before they could.
+    """
+    return _RUN.search(nodeid) is not None
 
 
 @dataclass(frozen=True)
@@ -43,13 +53,13 @@ class Selected:
     """A run or gate that was collected and selected, as the process that collected it tells.
 
     Attributes:
-        ref: the key of its group's ``GroupRef``; ``None`` where a test bears our mark and has no group.
+        ref: the key of its group's ``GroupRef``.
         name: how messages call the group.
         is_gate: whether it judges the group.
     """
 
     nodeid: str
-    ref: str | None
+    ref: str
     name: str
     is_gate: bool
 
@@ -78,7 +88,7 @@ class Story:
     @property
     def is_ours(self) -> bool:
         """Whether it is a run or a gate, as far as its reports tell."""
-        return RUN_MARK in self.nodeid or any(name.startswith("stabbench_") for name, _ in self.properties)
+        return any(name.startswith("stabbench_") for name, _ in self.properties)
 
     @property
     def ended(self) -> bool:
@@ -174,8 +184,8 @@ class Ledger:
     @property
     def ours(self) -> list[Story]:
         """The stories of runs and gates."""
-        planned = self.planned
-        return [story for name, story in self.stories.items() if name in planned or story.is_ours]
+        is_planned = is_run if self.selected is None else self.planned.__contains__
+        return [story for name, story in self.stories.items() if is_planned(name) or story.is_ours]
 
     @property
     def missing(self) -> list[str]:

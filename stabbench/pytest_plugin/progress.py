@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 import pytest
 
-from stabbench.pytest_plugin.ledger import RUN, RUN_MARK
+from stabbench.pytest_plugin.ledger import RUN, is_run
 from stabbench.pytest_plugin.options import Settings
 from stabbench.runs.files import read_json
 from stabbench.text import duration
@@ -46,7 +46,7 @@ class Progress:
 
     def plan(self, ids: list[str]) -> None:
         """Learn which runs there are to do, from their node ids, and start to draw."""
-        runs = [name for name in ids if RUN_MARK in name]
+        runs = [name for name in ids if is_run(name)]
         with self.lock:
             self.look(-math.inf)  # what lies there from before
             self.waiting = Counter(map(_group, runs))
@@ -64,8 +64,8 @@ class Progress:
         """Count a run; make room for what pytest prints about it."""
         with self.lock:
             self.clear()
-            self.dirty = self.dirty or not (RUN_MARK in report.nodeid and report.passed)
-            if report.when != "call" or RUN_MARK not in report.nodeid:
+            self.dirty = self.dirty or not (is_run(report.nodeid) and report.passed)
+            if report.when != "call" or not is_run(report.nodeid):
                 return
             self.done += 1
             self.waiting[_group(report.nodeid)] -= 1

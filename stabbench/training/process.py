@@ -4,6 +4,7 @@ It reads one JSON message a line from its standard input and answers likewise on
 one way, what becomes of them the other. It loads what a run needs and keeps it; the run itself happens in a
 child that is forked for it and ends with it, so that whatever a strategy does to its process reaches no
 other run. No user's code runs here, no second thread, and nothing on a GPU: a fork of such a process is safe.
+Therefore only a run imports what lies in the current folder.
 
 A run never outlives its supervisor: end of input, or the supervisor's death, ends the child, what the child
 has started, and this process.
@@ -17,6 +18,7 @@ import faulthandler
 import gc
 import os
 import signal
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
@@ -40,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--supervisor", type=int, required=True, help="the process that reads the answers")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", action="append", default=[])
+    parser.add_argument("--here-first", action="store_true", help="a run imports from here first, not last")
     parser.add_argument("--once", action="store_true", help="compute one run, in this process, and end")
     options = parser.parse_args(arguments)
     children.on_parents_death(signal.SIGKILL)  # before anything that takes long
@@ -72,6 +75,7 @@ class Trainer:
         self.store = Store(options.store)
         self.threads: int = options.threads
         self.devices: tuple[str, ...] = tuple(options.device)
+        self.here_first: bool = options.here_first
         self.once: bool = options.once
         self.lifeline = lifeline
         self.answers = answers
@@ -183,6 +187,8 @@ class Trainer:
         from stabbench.training.environment import prepare
 
         prepare(self.threads)
+        with contextlib.suppress(OSError):  # the folder may be gone
+            sys.path.insert(0 if self.here_first else len(sys.path), str(Path.cwd()))
         try:
             device, _lease = lease_device(self.devices)
         except StabbenchError as error:

@@ -13,6 +13,7 @@ import pytest
 from stabbench import executors
 from stabbench.errors import StabbenchError, UnknownNameError
 from stabbench.executors import ExecutorOptions, compute_one
+from stabbench.executors.devices import check_devices
 from stabbench.executors.process import ProcessExecutor
 from stabbench.runs import Store
 
@@ -151,3 +152,60 @@ def test_saved_models_load_with_plain_transformers(toy, executor: ProcessExecuto
     folder = executor.store.folder(request.spec.key)
     AutoModelForSequenceClassification.from_pretrained(folder)
     AutoTokenizer.from_pretrained(folder)
+
+
+BROKEN = "raise ImportError('this is not the module of the standard library')\n"
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the current folder, in which files are called as modules that everybody imports."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    for name in ("queue", "torch", "numpy", "platform"):
+        (folder / f"{name}.py").write_text(BROKEN)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def test_files_in_the_current_folder_stand_for_no_module_of_ours(toy, here: Path, tmp_path: Path) -> None:
+    with ProcessExecutor(tmp_path / "store", ExecutorOptions()) as made:
+        outcome = compute_one(made, toy.request())
+    assert outcome.kind == "done", outcome.note
+    with pytest.raises(StabbenchError, match="'meta' is no device to train on"):
+        check_devices(["meta"])
+
+
+IMPORTING = """
+from dataclasses import dataclass
+from stabbench.strategies import Strategy
+
+@dataclass
+class Importing(Strategy):
+    found: str = "nowhere"
+
+    def prepare(self, model, generator):
+        import only_here
+        import in_both
+        assert in_both.PLACE == self.found, in_both.PLACE
+"""
+
+
+@pytest.mark.parametrize("found", ["here", "elsewhere"])
+def test_a_run_imports_from_the_current_folder_as_its_session_does(
+    toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, found: str
+) -> None:
+    for name in ("here", "elsewhere", "methods"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "in_both.py").write_text(f"PLACE = {name!r}\n")
+    (tmp_path / "methods" / "in_both.py").unlink()
+    (tmp_path / "methods" / "importing.py").write_text(IMPORTING)
+    (tmp_path / "here" / "only_here.py").write_text("")
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "elsewhere"))
+    if found == "here":  # as `python -m pytest` has it
+        monkeypatch.syspath_prepend(tmp_path / "here")
+    request = toy.request(f"{tmp_path}/methods/importing.py:Importing:found={found}")
+    with ProcessExecutor(tmp_path / "store", ExecutorOptions()) as made:
+        outcome = compute_one(made, request)
+    assert outcome.kind == "done", outcome.note

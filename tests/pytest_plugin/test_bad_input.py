@@ -66,6 +66,58 @@ def test_an_unknown_task_and_model(project: Project) -> None:
     assert "./nowhere is no folder" in found.output
 
 
+TASK, MODELS, ROWS = 'name a task, task="rte"', "give a list of models", "give a number of rows"
+SEEDS, SHARE = "give a number of seeds", "give the share that few_failures allows"
+
+
+@pytest.mark.parametrize(
+    ("value", "action"),
+    [
+        ("task=[1]", TASK),
+        ("task=None", TASK),
+        ("task=[]", TASK),
+        ("models='mini-bert'", MODELS),
+        ("models=None", MODELS),
+        ("models=[3]", MODELS),
+        ("seeds=None", SEEDS),
+        ("seeds=2.0", SEEDS),
+        ("seeds=True", SEEDS),
+        ("train_size='240'", ROWS),
+        ("train_size=240.5", ROWS),
+        ("train_size=True", ROWS),
+        ("stratified='no'", "write True or False"),
+        ("sample_seed=-1", "give a whole number, 0 or more"),
+        ("sample_seed='x'", "give a whole number, 0 or more"),
+        ("failures_at_most='0.2'", SHARE),
+        ("failures_at_most=1.5", SHARE),
+    ],
+)
+def test_a_value_that_no_suite_can_have(project: Project, value: str, action: str) -> None:
+    name = value.partition("=")[0]
+    values = {"task": "task='toy'", "models": "models=['mini-bert']", name: value}
+    place = project.folder / "suites" / "toy" / "test_toy.py"
+    before, _, after = place.read_text().partition("suite = ")
+    place.write_text(f"{before}suite = Suite({', '.join(values.values())})\n{after.partition(chr(10))[2]}")
+    found = project.run("suites/toy")
+    assert found.code == 2, found.output
+    assert f"StabbenchError: {value}" in found.output
+    assert f"-> {action}" in found.output
+    assert "stabbench/" not in found.output  # the last line is that of the suite
+    assert "INTERNALERROR" not in found.output
+
+
+def test_a_task_and_a_path_as_they_are(instant: Project) -> None:
+    place = instant.folder / "suites" / "toy" / "test_toy.py"
+    lines = place.read_text().replace("\nlocal_task", "\nfrom pathlib import Path\ntoy = local_task")
+    given = f"models=[Path({str(instant.toy.model)!r})]"
+    lines = lines.replace("task='toy'", "task=toy").replace(f"models=[{str(instant.toy.model)!r}]", given)
+    place.write_text(lines)
+    found = instant.run("suites/toy", "-m", "stab_run")
+    assert found.code == 0, found.output
+    assert given in place.read_text()
+    assert found.outcomes() == {"passed": 3, "deselected": 2}
+
+
 def test_a_strategy_file_that_does_not_import(project: Project) -> None:
     (project.folder / "mine.py").write_text("import nothing_of_this_name\n")
     found = project.run("--strategy", "mine.py:Mine", "suites/toy")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from stabbench.pytest_plugin.ledger import is_run
 from tests.pytest_plugin.conftest import Project
 
 GATE = "def test_few_runs_fail(stability):\n    assert stability.few_failures(at_most=0.9)\n\n"
@@ -463,3 +464,21 @@ def test_exit_code_0_means_that_all_was_judged(instant: Project, name: str) -> N
     assert cell.says in " ".join(output.split()), output
     if code == 0 and not NOT_JUDGING & set(cell.words):
         assert [gate for gate in passed_gates(instant) if "[ours-toy-tiny-bert]" in gate], output
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--strategy", "ours", "--strategy", "mixout:p=0.5"),
+        ("--stab-replicates", "2"),
+        ("--stab-seed-streams", "order,dropout", "--stab-replicates", "2"),
+        ("--stab-model", "some-owner/a.model[1]"),
+    ],
+)
+def test_a_run_is_known_by_its_node_id(instant: Project, words: tuple[str, ...]) -> None:
+    """A worker that dies at once tells nothing else of what it was to do."""
+    found = instant.run("--collect-only", "-q", *words, "suites/toy")
+    ids = [line for line in found.output.splitlines() if "::" in line]
+    assert found.code == 0, found.output
+    assert len(ids) > 3
+    assert [name for name in ids if is_run(name)] == [name for name in ids if "::test_" not in name]

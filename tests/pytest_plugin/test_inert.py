@@ -94,6 +94,64 @@ def test_a_session_without_suites_ends_as_without_us(plain: Path, name: str) -> 
     assert not (plain / ".stabbench").exists()
 
 
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("stab_gate/test_it.py", ()),
+        ("stab_run/test_it.py", ()),
+        ("stab_gate.py", ("stab_gate.py",)),
+        ("stab_gate/test_it.py", ("-n", "1")),
+        ("stab_run/test_it.py", ("-n", "1")),
+        ("stab_gate/test_it.py", ("--stab-shard", "1/2")),
+    ],
+)
+def test_a_place_that_is_called_as_our_marks_are(
+    tmp_path: Path, toy, place: str, words: tuple[str, ...]
+) -> None:
+    """Also beside a suite, in whose sessions all of the plugin is awake."""
+    (tmp_path / "pytest.ini").write_text("[pytest]\npython_functions = test_* stab_*\n")
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    (tmp_path / place).write_text("def test_it():\n    pass\n\ndef stab_run():\n    assert 0\n")
+    code, output = pytest_in(tmp_path, *words)
+    assert code == 1, output
+    assert "1 failed, 1 passed" in output
+    assert "stabbench:" not in output.replace("stabbench: share 1/2", "")
+
+    (tmp_path / "test_toy.py").write_text(toy.suite_file(seeds=1))
+    code, output = pytest_in(
+        tmp_path, "--collect-only", "-q", "-m", "stab_run or stab_gate", place, "test_toy.py"
+    )
+    assert code == 0, output
+    assert [line.partition("::")[0] for line in output.splitlines() if "::" in line] == ["test_toy.py"] * 3
+
+
+RUN_OF_OTHERS = """
+import pytest
+
+@pytest.mark.parametrize("x", [1, 2])
+def run(x):
+    pass
+
+class TestThem:
+    @pytest.mark.parametrize("x", ["a-b-1", 2])
+    def run(self, x):
+        pass
+"""
+
+
+@pytest.mark.parametrize("words", [(), ("-n", "2", "--dist", "loadscope"), ("-n", "2")])
+def test_a_test_that_is_called_as_our_runs_are(plain: Path, words: tuple[str, ...]) -> None:
+    (plain / "pytest.ini").write_text("[pytest]\npython_functions = run test_*\n")
+    (plain / "test_plain.py").write_text(RUN_OF_OTHERS)
+    (plain / "spy.py").write_text(SPY)
+    code, output = pytest_in(plain, "-p", "spy", *words)
+    assert code == 0, output
+    assert "4 passed" in output
+    assert "...." in output  # a dot each
+    assert "CHUNK None" in output or not words
+    assert "stabbench:" not in output
+
+
 OPTION = "def pytest_addoption(parser):\n    parser.addoption('--strategy', {how})\n"
 ASKS = "\ndef test_it(request):\n    assert request.config.getoption('--strategy') == {value!r}\n"
 THEIRS = {

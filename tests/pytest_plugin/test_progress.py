@@ -13,7 +13,6 @@ from types import SimpleNamespace
 import pytest
 
 from stabbench.pytest_plugin import progress
-from stabbench.pytest_plugin.ledger import RUN_MARK
 from tests.pytest_plugin.conftest import SHORT, Project
 
 ERASED = "\r\x1b[2K"
@@ -97,7 +96,7 @@ def report(name: str, seconds: float, failed: bool = False) -> pytest.TestReport
 
 
 def test_the_line_counts_and_estimates(line: progress.Progress, tmp_path: Path) -> None:
-    fast, slow = (f"suites/x.py::suite{RUN_MARK}{name}" for name in ("ours", "mixout"))
+    fast, slow = (f"suites/x.py::suite::run[{name}-rte-bert" for name in ("ours", "mixout"))
     runs = [f"{group}-{seed}]" for group in (fast, slow) for seed in range(4)]
     line.config.pluginmanager = SimpleNamespace(get_plugin=lambda name: None)
     line.plan([*runs, "suites/x.py::test_gate"])
@@ -123,7 +122,7 @@ def test_what_a_killed_trainer_left_counts_for_nothing_until_it_changes(
     state = '{"step": 50, "total": 100, "steps_per_second": 10, "time": 99999999999}'
     file.write_text(state)
     line.config.pluginmanager = SimpleNamespace(get_plugin=lambda name: None)
-    line.plan([f"suites/x.py::suite{RUN_MARK}ours-0]"])
+    line.plan(["suites/x.py::suite::run[ours-rte-bert-0]"])
     assert line.live() == []
     file.write_text(state.replace("50", "60"))
     assert [live["step"] for live in line.live()] == [60]
@@ -138,7 +137,7 @@ def test_a_log_gets_whole_lines(
     with (tmp_path / "log").open("w") as log:
         reporter = SimpleNamespace(_tw=SimpleNamespace(_file=log))
         line.config.pluginmanager = SimpleNamespace(get_plugin=lambda name: reporter)
-        line.plan([f"suites/x.py::suite{RUN_MARK}ours-0]"])
+        line.plan(["suites/x.py::suite::run[ours-rte-bert-0]"])
         for _ in range(2):
             assert drawn.acquire(timeout=30)
         line.finish()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stabbench import StabbenchError, Suite
+from stabbench import StabbenchError, Suite, tasks
 from stabbench.suite import find_suites, parse_seeds
 
 
@@ -37,6 +37,11 @@ def test_seeds(given: object, meant: tuple[int, ...]) -> None:
         ("", "cannot be read"),
         ([], "no seeds"),
         ("5-2", "no seeds"),
+        (None, "seeds=None are not whole numbers"),
+        (2.0, "seeds=2.0 are not whole numbers"),
+        (True, "seeds=True are not whole numbers"),
+        ([0, True], "not whole numbers"),
+        (["1"], "not whole numbers"),
     ],
 )
 def test_bad_seeds(given: object, message: str) -> None:
@@ -52,6 +57,16 @@ def test_a_suite_checks_itself() -> None:
         Suite(task="rte", models="bert")
     with pytest.raises(StabbenchError, match="no seeds"):
         Suite(task="rte", models=["m"], seeds=0)
+
+
+def test_a_task_stands_for_its_name_and_a_path_for_its_text(toy, tmp_path: Path) -> None:
+    toy.register()
+    task = tasks.get("toy")
+    suite = Suite(task=task, models=[tmp_path])
+    assert suite == Suite(task="toy", models=[str(tmp_path)])
+    assert (suite.tasks, suite.model_names) == (("toy",), (str(tmp_path),))
+    assert Suite(task=["rte", task], models=["m"]).tasks == ("rte", "toy")
+    assert len({suite, Suite(task="toy", models=(tmp_path,), seeds=25)}) == 1
 
 
 def test_suites_are_found_by_folder_file_and_package() -> None:
