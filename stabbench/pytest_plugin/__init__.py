@@ -15,7 +15,7 @@ import pytest
 
 from stabbench.errors import StabbenchError
 from stabbench.pytest_plugin import hookspec, options, strategy_name
-from stabbench.pytest_plugin.failclosed import COLLECTED_SUITE, PLANNED, FailClosed
+from stabbench.pytest_plugin.failclosed import COLLECTED, GROUPS, PLANNED, FailClosed
 from stabbench.pytest_plugin.ledger import RAISED, is_run
 from stabbench.pytest_plugin.ours import group_of, is_gate, our_items
 from stabbench.text import terminal_line
@@ -98,7 +98,7 @@ def pytest_pycollect_makeitem(collector: Any, name: str, obj: object) -> SuiteCo
         return None
     from stabbench.pytest_plugin.collection import SuiteCollector
 
-    collector.config.stash[COLLECTED_SUITE] = True
+    collector.config.stash.setdefault(GROUPS, {})
     found: SuiteCollector = SuiteCollector.from_parent(collector, name=name, suite=obj)
     return found
 
@@ -131,6 +131,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     config, ours = session.config, our_items(session)
     if hasattr(config, "workeroutput"):
         config.workeroutput[PLANNED] = [astuple(item) for item in ours]
+        config.workeroutput[COLLECTED] = config.stash.get(GROUPS, {})
     if any(not item.is_gate for item in ours):
         from stabbench.pytest_plugin.items import begin
 

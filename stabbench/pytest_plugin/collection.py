@@ -13,6 +13,7 @@ import pytest
 
 from stabbench.errors import StabbenchError
 from stabbench.planning import PlanOptions, planned_runs
+from stabbench.pytest_plugin.failclosed import GROUPS
 from stabbench.pytest_plugin.items import RunItem
 from stabbench.pytest_plugin.options import Settings, settings_of
 from stabbench.pytest_plugin.refs import GroupRef, named_by, short_names
@@ -72,6 +73,7 @@ class SuiteCollector(pytest.Collector):
             strategies = dict.fromkeys((*settings.strategies, *compared_with(module.obj)))
             runs = planned_runs(self.suite, settings.plan)
             for ref in groups(self.suite, settings, tuple(strategies)):
+                self.config.stash[GROUPS][ref.key] = ref.name
                 for run in runs:
                     name = f"run[{ref.id}-{run_name(run, settings.plan)}]"
                     yield RunItem.from_parent(self, name=name, ref=ref, run=run)

@@ -26,7 +26,9 @@ NOT_JUDGING = (
 )
 """Options (by the name of their values) of sessions that call no test."""
 PLANNED = "stabbench_planned"
-COLLECTED_SUITE = pytest.StashKey[bool]()
+COLLECTED = "stabbench_collected"
+GROUPS = pytest.StashKey[dict[str, str]]()
+"""The groups of the suites that a process collected, as in ``Ledger.groups``; absent without suites."""
 
 
 class FailClosed:
@@ -54,6 +56,8 @@ class FailClosed:
         if self.config.getoption("dist", "no") == "no":
             self.ledger.collected = {item.nodeid for item in session.items}
             self.ledger.select(our_items(session))
+            if GROUPS in self.config.stash:
+                self.ledger.groups |= self.config.stash[GROUPS]
 
     @pytest.hookimpl(optionalhook=True, tryfirst=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
@@ -69,10 +73,11 @@ class FailClosed:
 
     @pytest.hookimpl(optionalhook=True, tryfirst=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
-        """Learn from a worker which of its items were runs and gates."""
+        """Learn from a worker which of its items were runs and gates, and of which groups it knew."""
         told = getattr(node, "workeroutput", {}).get(PLANNED)
         if told is not None:
             self.ledger.select(Selected(*item) for item in told)
+            self.ledger.groups |= node.workeroutput[COLLECTED]
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -142,10 +147,10 @@ class FailClosed:
         option = self.config.option
         if any(getattr(option, name, False) for name in NOT_JUDGING):
             return False
-        if self.ledger.planned or self.ledger.ours:
+        if self.ledger.planned or self.ledger.ours or (option.stab_shard and self.ledger.groups):
             return True
         if self.ledger.selected is not None:
-            return not self.ledger.collected and self.config.stash.get(COLLECTED_SUITE, False)
+            return not self.ledger.collected and GROUPS in self.config.stash
         # not even a worker could tell
         return (
             any(map(is_run, self.ledger.collected or ())) or are_given(option) or mention_suites(self.config)

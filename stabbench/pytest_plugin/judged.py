@@ -180,6 +180,10 @@ def _lacking(ledger: Ledger, what: str, action: str, selected: bool = False) -> 
         for plan in _plans(ledger)
         if not selected and not plan.seeds <= done.get(plan.group, set())
     ]
+    touched = {plan.ref for plan in _plans(ledger)}
+    lacking += [
+        f"{name}: no run" for ref, name in ledger.groups.items() if not selected and ref not in touched
+    ]
     lacking += [
         story.nodeid for story in runs if not any("score" in r or r["stopped"] for r in story.values(RUN))
     ]

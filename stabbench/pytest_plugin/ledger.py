@@ -147,6 +147,8 @@ class Ledger:
     Attributes:
         collected: the node ids of everything that was collected; ``None`` before.
         selected: the runs and gates; ``None`` where no worker could tell.
+        groups: the names of all groups of the suites, those included of which nothing was selected, by the
+            key of their ``GroupRef``.
         stories: what each item reported.
         gave_fail: the items that ever gave the verdict FAIL.
         broken: whether something broke that is no item's.
@@ -154,6 +156,7 @@ class Ledger:
 
     collected: set[str] | None = None
     selected: set[Selected] | None = None
+    groups: dict[str, str] = field(default_factory=dict)
     stories: dict[str, Story] = field(default_factory=dict)
     gave_fail: set[str] = field(default_factory=set)
     broken: bool = False

@@ -76,7 +76,7 @@ def check(pretrained: Pretrained, place: str) -> Comparison:
         raise StabbenchError(
             f"the logits of {place} are NaN or infinite before any training.", "use another checkpoint."
         )
-    if 0 < found.scale and found.spread <= found.scale * NOTHING:
+    if found.scale > 0 and found.spread <= found.scale * NOTHING:
         raise StabbenchError(
             f"{place} gives rows of different words the same logits: it does not see them.",
             "use another model; does its config.json fit its class?",

@@ -104,6 +104,7 @@ SKIP_MARKS = hook(
 )
 FIXTURE = "@pytest.fixture(autouse=True)\ndef first(request):\n    {}\n\n"
 GATES_ALONE = ("-m", "stab_gate")
+BOTH = ("--strategy", "ours", "--strategy", "devlin")
 XFAILING = hook(
     "pytest_collection_modifyitems", "items", "for i in items: i.add_marker(pytest.mark.xfail(strict=False))"
 )
@@ -184,6 +185,18 @@ CELLS = {
     "an empty share": Cell(words=("--stab-shard", "5/5"), says="share 5/5 is empty"),
     "a share's gate alone": Cell(words=("--stab-shard", "1/2", "-m", "stab_gate"), says="share 1/2"),
     "half a share": Cell(words=("--stab-shard", "1/2", "-k", "bert-0"), says="share 1/2 is not complete"),
+    "one strategy of a share": Cell(
+        words=("--stab-shard", "1/2", *BOTH, "-k", "ours"), says="devlin on toy with tiny-bert: no run"
+    ),
+    "one strategy of a share, two workers": Cell(
+        words=("--stab-shard", "1/2", *BOTH, "-k", "ours", *X2), says="devlin on toy with tiny-bert: no run"
+    ),
+    "a normal test of a share": Cell(
+        GATE + NORMAL, ("--stab-shard", "1/2", "-k", "test_normal"), says="ours on toy with tiny-bert: no run"
+    ),
+    "all but the runs of a share": Cell(
+        GATE + NORMAL, ("--stab-shard", "1/2", "-m", "not stab_run", *X2), says="share 1/2 is not complete"
+    ),
     "runs by keyword": Cell(words=("-k", "run["), says="no gate ran on it"),
     "runs by keyword, two workers": Cell(words=("-k", "run[", *X2), says="no gate ran on it"),
     "not the gates": Cell(words=("-m", "not stab_gate"), says="no gate ran on it"),
@@ -234,7 +247,7 @@ CELLS = {
     ),
     "one strategy's gate is skipped first": Cell(
         FIXTURE.format("'devlin' in request.node.name and pytest.skip('no')") + GATE,
-        ("--strategy", "ours", "--strategy", "devlin", *GATES_ALONE),
+        (*BOTH, *GATES_ALONE),
         says="devlin on toy with tiny-bert is not judged",
     ),
     # assertions that are not about a verdict
