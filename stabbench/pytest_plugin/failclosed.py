@@ -56,8 +56,8 @@ class FailClosed:
         if self.config.getoption("dist", "no") == "no":
             self.ledger.collected = {item.nodeid for item in session.items}
             self.ledger.select(our_items(session))
-            if GROUPS in self.config.stash:
-                self.ledger.groups |= self.config.stash[GROUPS]
+            groups: dict[str, str] = self.config.stash.get(GROUPS, {})
+            self.ledger.groups |= groups
 
     @pytest.hookimpl(optionalhook=True, tryfirst=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
