@@ -117,7 +117,7 @@ def _scores(found: Scores, constant: float, metric: Metric) -> str:
         for method, (low, high) in found.failure_rate.items()
     )
     middle = {"mean": found.mean, "median": found.median, "interquartile mean": found.interquartile_mean}
-    width = {"std": found.std, "of successes": found.std_of_successes, "min": found.min, "max": found.max}
+    width = {"std": found.std, "of successes": found.std_of_learned, "min": found.min, "max": found.max}
     scores = [
         "   ".join(f"{name} {_text(value, metric)}" for name, value in row.items()) for row in (middle, width)
     ]

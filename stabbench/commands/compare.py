@@ -95,7 +95,7 @@ def compare(a: Stability, b: Stability) -> tuple[str, list[Outcome]]:
     title, one, two = shown(f"{a.task}, {a.model}"), shown(f"A {a.strategy}"), shown(f"B {b.strategy}")
     if a.strategy == b.strategy:
         title, one, two = f"{title}, {shown(a.strategy)}", "A", "B"
-    headers = ["", "n", "failed", "mean", "std", "std of successes", "best"]
+    headers = ["", "n", "failed", "mean", "std", "std of learned", "best"]
     table = tabulate([_row(one, a), _row(two, b)], headers=headers, disable_numparse=True)
     a, b = replace(a, strategy=one), replace(b, strategy=two)
     steadier, regression = b.steadier_than(a), b.no_regression(a)
@@ -138,7 +138,7 @@ def _levene(evidence: Evidence) -> list[str]:
 
 
 def _row(name: str, group: Stability) -> list[str]:
-    scores = (group.mean, group.std, group.std_of_successes, group.best)
+    scores = (group.mean, group.std, group.std_of_learned, group.best)
     cells = ["-" if math.isnan(score) else group.metric.text(score, 2) for score in scores]
     return [name, str(group.finished), f"{group.failed}/{group.finished}", *cells]
 

@@ -156,11 +156,11 @@ STD = Column(
     level="90 %",
 )
 STD_SUCCESSES = Column(
-    "std_successes",
+    "std_learned",
     "Standard deviation of the runs that did not fail (ddof = 1).",
-    lambda row: row.std_successes,
+    lambda row: row.std_learned,
     score,
-    head="std of successes",
+    head="std of learned",
 )
 MAX = Column(
     "max", "The best score: the highest, or the lowest where lower is better.", lambda row: row.best, score

@@ -34,7 +34,7 @@ def group_report(group: RunGroup) -> str:
     if row.mean is not None:
         mean, std, good, best, constant = (
             text.score(value, row.scored_by)
-            for value in (row.mean, row.std, row.std_successes, row.best, row.constant)
+            for value in (row.mean, row.std, row.std_learned, row.best, row.constant)
         )
         lines.append(
             f"mean {mean}, std {std} (of successes {good}), best {best}; the best constant classifier "

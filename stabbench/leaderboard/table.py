@@ -158,9 +158,9 @@ class Row:
         return _finite(self.runs.stability.std) if self.unbiased else None
 
     @property
-    def std_successes(self) -> float | None:
+    def std_learned(self) -> float | None:
         """Standard deviation of the runs that did not fail (ddof = 1)."""
-        return _finite(self.runs.stability.std_of_successes) if self.unbiased else None
+        return _finite(self.runs.stability.std_of_learned) if self.unbiased else None
 
     @property
     def verdict(self) -> str:

@@ -77,7 +77,8 @@ def imported(record: RunRecord) -> RunRecord:
 def imported_groups(record: RunRecord) -> tuple[str, ...]:
     """Return the digests that the group of an imported run may have: 0.1.0 knew no direction."""
     names = ["imported", record.task, record.model, record.strategy, record.metric]
-    numbers = [record.n_dev, record.constant]
+    floor = [] if record.floor is None else [["floor", record.floor]]
+    numbers = [record.n_dev, record.constant, *floor]
     lower = [["lower"], []] if record.better == "lower" else [[]]
     return tuple(digest([*names, *direction, *numbers]) for direction in lower)
 
@@ -101,6 +102,12 @@ def _counts(record: RunRecord, metric: Metric) -> Iterator[str]:
             yield f"{kind}: {record.metric} is {score.value}, where its counts give {value}"
     if not _within(metric, record.constant):
         yield f"constant: no {record.metric} is {record.constant}"
+    if record.floor is not None and not (
+        _within(metric, record.floor) and metric.is_better(record.floor, record.constant)
+    ):
+        yield f"floor: {record.floor} is not better than the constant predictor's {record.constant}"
+    if record.floor is not None and record.fine_tuning is not None:
+        yield "floor: of our own trainer's runs the counts tell what they learned"
     if counts is not None:
         labels = record.fine_tuning.task.n_labels if record.fine_tuning else len(counts)
         if min(counts, default=-1) < 0 or sum(counts) != record.n_dev or len(counts) != labels:

@@ -98,6 +98,8 @@ class RunRecord(Frozen):
         arrays: SHA-256 of the arrays' file, if there is one.
         imported_from: where an imported score came from.
         rounded_to: step to which an imported score was rounded (1e-4 for 0.5271); 0 for a measured one.
+        floor: the least score (of a loss the largest) that shows that the run learned something, where it was
+            declared; it goes before what counts and scores tell.
     """
 
     format: int = RECORD_FORMAT
@@ -128,6 +130,7 @@ class RunRecord(Frozen):
     arrays: str | None = None
     imported_from: str | None = None
     rounded_to: float = Field(default=0.0, ge=0)
+    floor: float | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -42,7 +42,7 @@ class Scores:
     median: float
     interquartile_mean: float
     std: float | None
-    std_of_successes: float | None
+    std_of_learned: float | None
     min: float
     max: float
     failure_rate: dict[str, Interval]
@@ -153,7 +153,7 @@ def _scores(sample: Stability) -> Scores:
         median=sample.median,
         interquartile_mean=statistics.interquartile_mean(scores),
         std=sample.std if n > 1 else None,
-        std_of_successes=sample.std_of_successes if n - k > 1 else None,
+        std_of_learned=sample.std_of_learned if n - k > 1 else None,
         min=min(scores),
         max=max(scores),
         failure_rate={

@@ -1,6 +1,8 @@
-"""Rules on one record: did the run fail, did it collapse?"""
+"""Rules on one record: did the run fail, did it collapse, did it learn anything?"""
 
 from __future__ import annotations
+
+from typing import Final
 
 import numpy as np
 
@@ -9,6 +11,12 @@ from stabbench.runs import Checkpoint, RunRecord, Score
 
 COLLAPSED_SHARE = 0.98
 """From this share of one predicted class on, a run counts as collapsed."""
+
+LEARNED_ALPHA: Final = 0.05
+"""Level at which one run is told from the constant predictor: of runs that guess, one in twenty is."""
+
+CORRELATIONS: Final = ("matthews", "pearson", "spearman")
+"""Metrics that are correlations of the true and the predicted: a constant predictor's is 0."""
 
 
 def judged_score(record: RunRecord, checkpoint: Checkpoint = "last") -> Score:
@@ -37,22 +45,56 @@ def is_failed(record: RunRecord, checkpoint: Checkpoint = "last") -> bool:
 
 
 def is_collapsed(record: RunRecord, checkpoint: Checkpoint = "last") -> bool | None:
-    """Return whether a run learned nothing, whatever its score says; ``None`` when the record cannot tell.
+    """Return whether a run tells the dev rows apart at all; ``None`` when the record cannot tell.
 
-    One class is predicted for nearly the whole dev set, or the training loss stayed at the entropy of the
-    labels (the paper's trivial loss, -ln 1/2 for two equally frequent labels).
+    Collapsed is one class for nearly the whole dev set, though others are not as rare. Where no predictions
+    are known the training loss tells instead: it stayed at the entropy of the labels (the paper's trivial
+    loss, -ln 1/2 for two equally frequent labels). A loss with penalties, or under heavy dropout, may stay
+    there though the model is right on nearly every row, so it does not count where predictions are known.
     """
     score = judged_score(record, checkpoint)
-    known = False
     if record.status == "diverged":
         return True
     if score.confusion is not None:
-        predicted = np.asarray(score.confusion).sum(axis=0)
-        if predicted.max() >= COLLAPSED_SHARE * predicted.sum():
-            return True
-        known = True
+        counts = np.asarray(score.confusion)
+        predicted, rows = counts.sum(axis=0), counts.sum()
+        favourite = int(predicted.argmax())
+        others, named = rows - counts[favourite].sum(), rows - predicted[favourite]
+        return bool(predicted[favourite] >= COLLAPSED_SHARE * rows and 2 * named <= others)
     if record.train_loss is not None and record.label_entropy is not None:
-        if statistics.stuck_at_entropy(record.train_loss, record.label_entropy):
-            return True
-        known = True
-    return False if known else None
+        return bool(statistics.stuck_at_entropy(record.train_loss, record.label_entropy))
+    return None
+
+
+def has_learned(record: RunRecord, checkpoint: Checkpoint = "last") -> bool | None:
+    """Return whether a run learned something; ``None`` when the record cannot tell.
+
+    It learned when it did not fail, did not collapse, and is significantly better than the constant predictor
+    on the same dev rows: an exact one-sided test at ``LEARNED_ALPHA``. *Failed* compares in this very sample,
+    so a run that is right on one row more has not failed, but shows nothing.
+
+    - share of right rows: McNemar's test against the most frequent label, from the counts; where only the
+      score is known, the binomial test of the number of right rows against the constant's share;
+    - other scores of labels: Fisher's test of predictions against labels, from the counts;
+    - correlations: Fisher's z;
+    - anything else: the record's ``floor``, the least score that shows it.
+    """
+    if is_failed(record, checkpoint) or is_collapsed(record, checkpoint):
+        return False
+    score = judged_score(record, checkpoint)
+    metric = metrics.named(record.metric, record.better)
+    if record.floor is not None:
+        return metric.sign * score.value >= metric.sign * record.floor
+    p = _p_value(metric, score, record)
+    return None if p is None else p <= LEARNED_ALPHA
+
+
+def _p_value(metric: metrics.Metric, score: Score, record: RunRecord) -> float | None:
+    if score.confusion is not None:
+        exact = statistics.beats_majority if metric.share_of_rows else statistics.fisher
+        return exact(score.confusion)
+    if metric.share_of_rows:
+        return statistics.beats_share(round(score.value * record.n_dev), record.n_dev, record.constant)
+    if metric.name in CORRELATIONS:
+        return statistics.correlation_above_zero(score.value, record.n_dev, metric.name == "spearman")
+    return None

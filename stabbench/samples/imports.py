@@ -13,10 +13,12 @@ One row a run. The columns:
 | n_correct | optional, accuracy only: rows that were right |
 | n_majority | rows of the most frequent dev label; needed for accuracy unless ``constant`` is given |
 | constant | score of the best constant predictor on the same dev rows; needed for f1, losses and others |
+| floor | optional: the least score (of a loss the largest) that shows that a run learned something |
 | status | optional: ``completed`` (default) or ``diverged`` |
 
 A table has commas, semicolons or tabs; JSON is a list of objects with these names, or one object a line.
-Rows of one task, model, strategy and metric are a group, which has one dev set: one n_dev, one constant.
+Rows of one task, model, strategy and metric are a group, which has one dev set: one n_dev, one constant, one
+floor. Gates need the floor where neither counts nor the metric tell who learned, as for f1 and losses.
 Recipe, logits and traces are absent, so gates that need them say so.
 """
 
@@ -128,6 +130,7 @@ def _check_agreement(path: Path, place: str, record: RunRecord, seen: Seen) -> N
         ((record.metric,), "better", "better"),
         (names, "n_dev", "n_dev"),
         (names, "constant", "constant (or n_majority / n_dev)"),
+        (names, "floor", "floor"),
     ):
         before, other = seen.setdefault(of, (place, record))
         mine, theirs = getattr(record, field), getattr(other, field)
@@ -170,5 +173,6 @@ def _record(row: Row, better: Direction | None, source: str) -> RunRecord:
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         imported_from=source,
         rounded_to=row.rounded_to,
+        floor=row.floor_of(metric),
     )
     return imported(record)

@@ -37,6 +37,7 @@ class Row(BaseModel):
     n_correct: int | None = Field(default=None, ge=0)
     n_majority: int | None = Field(default=None, ge=1)
     constant: Decimal | None = None
+    floor: Decimal | None = None
     status: Literal["completed", "diverged"] = "completed"
 
     @field_validator("n_dev", "seed", "n_correct", "n_majority", mode="before")
@@ -47,7 +48,7 @@ class Row(BaseModel):
             raise ValueError("not a number")
         return value
 
-    @field_validator("score", "constant", mode="before")
+    @field_validator("score", "constant", "floor", mode="before")
     @classmethod
     def _as_written(cls, value: Any) -> Any:
         """Keep the decimals as written: they say to what step a score was rounded."""
@@ -135,6 +136,19 @@ class Row(BaseModel):
         self._check("score", self.score, metric)
         return float(self.score)
 
+    def floor_of(self, metric: Metric) -> float | None:
+        """Return the least score (of a loss the largest) that shows that a run learned, if declared.
+
+        Raises:
+            ValueError: when it cannot be one, or is not better than the constant predictor's.
+        """
+        if self.floor is None:
+            return None
+        self._check_range("floor", self.floor, metric)
+        if not metric.is_better(float(self.floor), self.constant_of(metric)):
+            raise ValueError(f"floor {self.floor} is not better than a constant predictor's score")
+        return float(self.floor)
+
     def _of_diverged(self, metric: Metric) -> float:
         """Return the constant predictor's score, which such a run gets; another one would be dropped."""
         constant = self.constant_of(metric)
@@ -148,6 +162,14 @@ class Row(BaseModel):
 
     def _check(self, name: str, score: Decimal, metric: Metric) -> None:
         """Raise a ``ValueError`` unless a score is possible in this metric on so many rows."""
+        self._check_range(name, score, metric)
+        if metric.share_of_rows:
+            nearest = round(score * self.n_dev) / self.n_dev
+            if abs(float(score) - nearest) > max(FINEST, _step(score)):
+                raise ValueError(f"no count of {self.n_dev} rows gives the {name} {score} (is n_dev right?)")
+
+    @staticmethod
+    def _check_range(name: str, score: Decimal, metric: Metric) -> None:
         low, high = metric.range
         if not low <= score <= high:
             percent = ""
@@ -156,10 +178,6 @@ class Row(BaseModel):
                 if low <= score / 100 <= high:
                     percent += f" (did you mean {score / 100}?)"
             raise ValueError(f"{name} {score} is outside {low:g} to {high:g}{percent}")
-        if metric.share_of_rows:
-            nearest = round(score * self.n_dev) / self.n_dev
-            if abs(float(score) - nearest) > max(FINEST, _step(score)):
-                raise ValueError(f"no count of {self.n_dev} rows gives the {name} {score} (is n_dev right?)")
 
 
 def _step(score: Decimal) -> float:

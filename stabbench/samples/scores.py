@@ -13,7 +13,7 @@ from stabbench import metrics, statistics
 from stabbench.errors import StabbenchError
 from stabbench.metrics import Metric
 from stabbench.runs import Checkpoint, ErrorNote, RunRecord
-from stabbench.samples.failed import is_failed, judged_score
+from stabbench.samples.failed import has_learned, is_failed, judged_score
 from stabbench.statistics import Sample
 from stabbench.text import shown
 
@@ -147,6 +147,9 @@ class Scores:
             [is_failed(run, self.checkpoint) for run in self.runs],
             list(self.planned_seeds),
             self.metric.sign,
+            learned=[has_learned(run, self.checkpoint) for run in self.runs],
+            scale=self.metric.scale,
+            range=self.metric.range,
         )
 
     @property
@@ -165,6 +168,11 @@ class Scores:
         return tuple(s for s, record in sorted(self.records.items()) if is_failed(record, self.checkpoint))
 
     @property
+    def at_chance(self) -> int:
+        """Number of runs that are not known to have learned anything, failed ones included."""
+        return self.sample.n_at_chance
+
+    @property
     def mean(self) -> float:
         """Mean score of all runs."""
         return self.sample.measured(self.sample.scores.mean())
@@ -180,9 +188,9 @@ class Scores:
         return statistics.std(self.sample.scores) if self.sample.n > 1 else float("nan")
 
     @property
-    def std_of_successes(self) -> float:
-        """Standard deviation of the runs that did not fail (ddof = 1); NaN with fewer than two."""
-        found = self.sample.successes
+    def std_of_learned(self) -> float:
+        """Standard deviation of the runs that learned something (ddof = 1); NaN with fewer than two."""
+        found = self.sample.learned_scores
         return statistics.std(found) if len(found) > 1 else float("nan")
 
     @property

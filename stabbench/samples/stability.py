@@ -21,7 +21,7 @@ from stabbench.samples.verdict import (
 )
 from stabbench.statistics import Evidence, Outcome, Sample
 
-Scope = Literal["success", "all"]
+Scope = Literal["learned", "all"]
 
 
 @dataclass(repr=False)
@@ -52,13 +52,36 @@ class Stability(Scores):
         _check_share(at_most)
         return self._judge(alpha, lambda s, level: s._failures(at_most, level))
 
-    def close_scores(self, within: float, alpha: float = 0.05, scope: Scope = "success") -> Verdict:
+    def few_at_chance(self, at_most: float, alpha: float = 0.05) -> Verdict:
+        """Judge whether at most a share of all seeds learns nothing that shows (exact, a side at alpha).
+
+        A run learned something when it did not fail, did not collapse, and is significantly better than the
+        constant predictor on the same dev rows. Of an imported run that may be unknown, which stands in the
+        way of PASS and of FAIL: import a floor with it.
+        """
+        _check_share(at_most)
+        return self._judge(alpha, lambda s, level: statistics.at_chance_gate(s.sample, at_most, level))
+
+    def few_worse_than(self, floor: float, at_most: float, alpha: float = 0.05) -> Verdict:
+        """Judge whether at most a share of all seeds scores worse than a floor (exact, each side at alpha).
+
+        It needs no normal scores: it sees partial collapse, which skews means and deviations.
+
+        Args:
+            floor: the worst acceptable score, in the units of the scores; a run that reaches it is good.
+            at_most: the largest acceptable share of worse runs.
+            alpha: level of each side.
+        """
+        _check_share(at_most)
+        return self._judge(alpha, lambda s, level: statistics.floor_gate(s.sample, floor, at_most, level))
+
+    def close_scores(self, within: float, alpha: float = 0.05, scope: Scope = "learned") -> Verdict:
         """Judge whether the standard deviation of the scores is at most ``within``, in their units.
 
         Args:
             within: the largest acceptable standard deviation.
             alpha: level of each side.
-            scope: ``success`` judges the successful runs, ``all`` every run, as the paper does; the
+            scope: ``learned`` judges the runs that learned something, ``all`` every run, as the paper does; the
                 latter passes only when ``few_failures`` has passed before.
         """
         failures = next((v.evidence for v in self.verdicts if v.evidence.gate == "failures"), None)
@@ -70,7 +93,7 @@ class Stability(Scores):
         self,
         at_least: float | None = None,
         alpha: float = 0.05,
-        scope: Scope = "success",
+        scope: Scope = "learned",
         *,
         at_most: float | None = None,
     ) -> Verdict:
@@ -79,7 +102,7 @@ class Stability(Scores):
         Args:
             at_least: the worst acceptable mean of a metric of which higher is better.
             alpha: level of each side.
-            scope: ``success`` judges the successful runs, ``all`` every run.
+            scope: ``learned`` judges the runs that learned something, ``all`` every run.
             at_most: the worst acceptable mean of a metric of which lower is better, such as a loss.
 
         Raises:
@@ -105,8 +128,15 @@ class Stability(Scores):
         _check_share(at_most)
         return self._judge(alpha, lambda s, level: s._collapses(at_most, level))
 
-    def steadier_than(self, other: Stability, alpha: float = 0.05) -> Verdict:
-        """Judge whether this strategy is steadier than another: failures and spread of the successes.
+    def steadier_than(self, other: Stability, alpha: float = 0.05, *, lower_mean: float = 0.0) -> Verdict:
+        """Judge whether this strategy is steadier than another: runs at chance, and spread of the others.
+
+        Where the steadier one has a significantly lower mean it is INCONCLUSIVE, and says by how much.
+
+        Args:
+            other: the sample that it is compared with.
+            alpha: level of each side.
+            lower_mean: how much lower the mean of the steadier one may be, in the units of the scores.
 
         Raises:
             StabbenchError: when the two were not scored on the same data with the same metric.
@@ -119,12 +149,12 @@ class Stability(Scores):
 
         def gate(mine: Stability, level: float) -> Evidence:
             theirs = other.more() if mine is not self and other.more else other
-            return statistics.steadier_gate(mine.sample, theirs.sample, level, names)
+            return statistics.steadier_gate(mine.sample, theirs.sample, level, names, lower_mean)
 
         return self._judge(alpha, gate, other)
 
     def no_regression(self, baseline: Stability, drop: float | None = None, alpha: float = 0.05) -> Verdict:
-        """Judge whether this sample is no worse than a baseline's in failures, spread and mean.
+        """Judge whether this sample is no worse than a baseline's: runs at chance, spread, mean.
 
         Another recipe or strategy source is what a regression is made of: it is judged, and the evidence
         names what differs. Another CPU, version or device moves scores too: it is named apart.

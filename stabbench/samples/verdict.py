@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import CodeType
 from typing import NamedTuple
 
@@ -101,12 +101,12 @@ def stopped_failures(failed: Sequence[bool], planned: int, at_most: float, alpha
         "n": n,
         "failed": k,
         "planned": planned,
-        "p0": at_most,
+        "at_most": at_most,
         "alpha": alpha,
         "fail_if_at_least": enough,
         "stopped_early": True,
     }
-    return Evidence("failures", Outcome.FAIL, reason, "share of failed runs", details=details)
+    return Evidence("failures", Outcome.FAIL, reason, "share of runs that failed", details=details)
 
 
 def collapse_gate(
@@ -121,16 +121,8 @@ def collapse_gate(
         at_most: the allowance.
         alpha: level of each side.
     """
-
-    def judge(unknown: bool) -> Evidence:
-        flags = [unknown if flag is None else flag for flag in collapsed]
-        return statistics.failures_gate(replace(sample, failed=np.array(flags, bool)), at_most, alpha)
-
-    best, worst = judge(unknown=False), judge(unknown=True)
-    evidence = best if best.outcome is Outcome.FAIL else worst
-    reason = evidence.reason.replace("failed", "collapsed").replace("failure", "collapse")
-    unknown = sum(flag is None for flag in collapsed)
-    if unknown and best.outcome is not worst.outcome and evidence is worst:
-        evidence = replace(worst, outcome=Outcome.INCONCLUSIVE, seeds_needed=None)
-        reason = f"{unknown} of {sample.n} records have neither predictions nor training losses"
-    return replace(evidence, gate="collapses", reason=reason, statistic="share of collapsed runs")
+    unknown = np.array([flag is None for flag in collapsed], bool)
+    why = f"{unknown.sum()} of {sample.n} records have neither predictions nor training losses"
+    flags = np.array([flag is True for flag in collapsed], bool)
+    counted = statistics.Counted("collapses", "collapsed", flags, unknown, why, all_is_fail=True)
+    return statistics.share_gate(sample, counted, at_most, alpha)

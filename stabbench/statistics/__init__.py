@@ -13,6 +13,13 @@ from stabbench.statistics.decomposition import (
     repeatability,
 )
 from stabbench.statistics.evidence import Evidence, Outcome, overall
+from stabbench.statistics.exact import (
+    beats_majority,
+    beats_share,
+    correlation_above_zero,
+    fisher,
+    mcnemar,
+)
 from stabbench.statistics.expected_max import expected_max, expected_max_dodge
 from stabbench.statistics.failures import (
     clopper_pearson,
@@ -20,7 +27,7 @@ from stabbench.statistics.failures import (
     jeffreys,
     wilson,
 )
-from stabbench.statistics.gates import failures_gate, mean_gate, spread_gate
+from stabbench.statistics.gates import mean_gate, spread_gate
 from stabbench.statistics.levene import PAPER_WARNING, Levene, levene, star
 from stabbench.statistics.predictions import (
     churn_ratio,
@@ -32,6 +39,7 @@ from stabbench.statistics.predictions import (
 )
 from stabbench.statistics.regression import identical, regression_gate
 from stabbench.statistics.sample import Sample, interquartile_mean
+from stabbench.statistics.shares import Counted, at_chance_gate, failures_gate, floor_gate, share_gate
 from stabbench.statistics.spread import SpreadBounds, chi2_factors, spread_bounds, std
 from stabbench.statistics.steadier import steadier_gate
 from stabbench.statistics.two_rates import boschloo, newcombe_upper
@@ -40,6 +48,7 @@ from stabbench.statistics.two_samples import holm, permutation_spread_test, prob
 __all__ = [
     "PAPER_WARNING",
     "Component",
+    "Counted",
     "Decomposition",
     "Evidence",
     "Levene",
@@ -48,10 +57,14 @@ __all__ = [
     "Sample",
     "SpreadBounds",
     "Stop",
+    "at_chance_gate",
+    "beats_majority",
+    "beats_share",
     "boschloo",
     "chi2_factors",
     "churn_ratio",
     "clopper_pearson",
+    "correlation_above_zero",
     "decompose",
     "expected_max",
     "expected_max_dodge",
@@ -59,7 +72,9 @@ __all__ = [
     "failures_limits",
     "failures_rule",
     "failures_stop",
+    "fisher",
     "fleiss_kappa",
+    "floor_gate",
     "holm",
     "identical",
     "interquartile_mean",
@@ -67,6 +82,7 @@ __all__ = [
     "jensen_shannon",
     "levene",
     "look_alpha",
+    "mcnemar",
     "mean_gate",
     "newcombe_upper",
     "overall",
@@ -76,6 +92,7 @@ __all__ = [
     "probability_of_improvement",
     "regression_gate",
     "repeatability",
+    "share_gate",
     "spread_bounds",
     "spread_gate",
     "star",

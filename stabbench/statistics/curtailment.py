@@ -31,7 +31,7 @@ def failures_rule(n: int, p0: float, alpha: float = 0.05) -> NDArray[np.int8]:
 
     Any array of n + 1 codes is a rule, the plain "at most this many" for one.
     """
-    check_probability("p0", p0)
+    check_probability("at_most", p0)
     check_probability("alpha", alpha)
     return failures_codes(np.arange(n + 1), n, p0, alpha)
 

@@ -38,31 +38,35 @@ def jeffreys(k: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
     return low, high
 
 
-def failures_codes(k: ArrayLike, n: ArrayLike, p0: float, alpha: float = 0.05) -> NDArray[np.int8]:
+def failures_codes(
+    k: ArrayLike, n: ArrayLike, p0: float, alpha: float = 0.05, all_is_fail: bool = True
+) -> NDArray[np.int8]:
     """Outcomes of the gate "at most a share p0 of the runs fails", for any shape of k and n.
 
-    PASS where the upper bound is <= p0; FAIL where the lower bound is > p0, or where all of at least three
-    runs failed; else INCONCLUSIVE.
+    PASS where the upper bound is <= p0; FAIL where the lower bound is > p0, and with `all_is_fail` also where
+    all of at least three runs failed; else INCONCLUSIVE.
     """
     k_, n_ = np.broadcast_arrays(np.asarray(k), np.asarray(n))
     lower, upper = clopper_pearson(k_, n_, alpha)
-    every = (k_ == n_) & (n_ >= MIN_RUNS)
+    every = (k_ == n_) & (n_ >= MIN_RUNS) & all_is_fail
     return codes((upper <= p0) & ~every & (n_ >= MIN_RUNS), ((lower > p0) | every) & (n_ >= MIN_RUNS))
 
 
 @lru_cache(maxsize=4096)
-def failures_limits(n: int, p0: float, alpha: float = 0.05) -> tuple[int | None, int | None]:
+def failures_limits(
+    n: int, p0: float, alpha: float = 0.05, all_is_fail: bool = True
+) -> tuple[int | None, int | None]:
     """The counts that decide n runs: (PASS if at most this many failed, FAIL if at least this many).
 
     None where no count would.
 
     Raises:
-        StabbenchError: p0 or alpha is not between 0 and 1, or n is negative.
+        StabbenchError: the allowance p0 or alpha is not between 0 and 1, or n is negative.
     """
-    check_probability("p0", p0)
+    check_probability("at_most", p0)
     check_probability("alpha", alpha)
     if n < 0:
         raise StabbenchError(f"n is {n}", "give the number of runs")
-    found = failures_codes(np.arange(n + 1), n, p0, alpha)
+    found = failures_codes(np.arange(n + 1), n, p0, alpha, all_is_fail)
     passing, failing = np.flatnonzero(found == 1), np.flatnonzero(found == -1)
     return (int(passing[-1]) if len(passing) else None), (int(failing[0]) if len(failing) else None)

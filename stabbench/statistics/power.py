@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from stabbench.statistics.failures import failures_codes
 from stabbench.statistics.masked import Floats
-from stabbench.statistics.sample import MIN_SUCCESSES
+from stabbench.statistics.sample import MIN_LEARNED
 from stabbench.statistics.spread import chi2_factors
 
 POWER = 0.8
@@ -83,7 +83,7 @@ def spread_seeds_needed(
     """
     if n_successes == 0 or observed <= 0:
         return None
-    successes = np.arange(max(n_successes + 1, MIN_SUCCESSES), MOST_SEEDS + 1)
+    successes = np.arange(max(n_successes + 1, MIN_LEARNED), MOST_SEEDS + 1)
     a, b = (factors[successes] for factors in _factors_table(alpha))
     passes, fails = _spread_power((successes - 1).astype(np.float64), a, b, observed / tau)
     return _scaled(_first(successes, np.maximum(passes, fails) >= POWER), n / n_successes)
@@ -93,7 +93,7 @@ def mean_seeds_needed(gap: float, spread: float, n: int, n_successes: int, alpha
     """Seeds in all that decide "mean at least m" if mean - m is `gap` and the standard deviation `spread`."""
     if n_successes == 0 or spread <= 0 or gap == 0:
         return None
-    successes = np.arange(max(n_successes + 1, MIN_SUCCESSES), MOST_SEEDS + 1)
+    successes = np.arange(max(n_successes + 1, MIN_LEARNED), MOST_SEEDS + 1)
     power = scipy.special.ndtr(
         abs(gap) / spread * np.sqrt(successes) - scipy.special.stdtrit(successes - 1, 1 - alpha)
     )

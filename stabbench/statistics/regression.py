@@ -1,4 +1,4 @@
-"""Did a strategy get worse than its baseline? Spread, failures and mean, each tested on its own ground."""
+"""Did a strategy get worse than its baseline? Spread, runs at chance and mean, each on its own ground."""
 
 from typing import Any
 
@@ -14,37 +14,39 @@ from stabbench.statistics.evidence import (
     codes,
     outcome_of,
 )
-from stabbench.statistics.masked import Bools, Floats, moments
+from stabbench.statistics.masked import Bools, Floats, Moments, moments
 from stabbench.statistics.sample import MIN_RUNS, Sample
 from stabbench.statistics.two_rates import more_failures, newcombe_upper
 from stabbench.statistics.two_samples import absolute_deviations, holm, mean_test, spread_test
 
 MIN_CANDIDATE = 5
 MIN_BASELINE = 25
-PARTS = ("spread", "failures", "mean")
+PARTS = ("spread", "runs at chance", "mean")
 
 
-def regression_tests(candidate: Floats, baseline: Floats, failed: Bools, baseline_failed: Bools) -> Floats:
-    """p-values of "the candidate is worse", shape (..., 3): spread, failures, mean.
+def regression_tests(candidate: Floats, baseline: Floats, learned: Bools, baseline_learned: Bools) -> Floats:
+    """p-values of "the candidate is worse", shape (..., 3): spread, runs at chance, mean.
 
-    Samples lie along the last axis. Spread of the successes: one-sided Brown-Forsythe. Failures: one-sided
-    Boschloo. Mean of the successes: one-sided Welch. With fewer than three successes on a side only the
-    failures are judged.
+    Samples lie along the last axis. Spread of the learned runs: one-sided Brown-Forsythe. Runs at chance:
+    one-sided Boschloo. Mean of the learned runs: one-sided Welch. With fewer than three learned runs on
+    a side only those at chance are judged.
     """
-    ok, ok_base = ~failed, ~baseline_failed
-    spread = spread_test(candidate, baseline, ok, ok_base, "greater").p_value
+    spread = spread_test(candidate, baseline, learned, baseline_learned, "greater").p_value
     counts = more_failures(
-        failed.sum(axis=-1), failed.shape[-1], baseline_failed.sum(axis=-1), baseline_failed.shape[-1]
+        (~learned).sum(axis=-1),
+        learned.shape[-1],
+        (~baseline_learned).sum(axis=-1),
+        baseline_learned.shape[-1],
     )
-    mean = mean_test(candidate, baseline, ok, ok_base, "less").p_value
+    mean = mean_test(candidate, baseline, learned, baseline_learned, "less").p_value
     return np.stack([spread, counts, mean], axis=-1)
 
 
 def not_worse(
     candidate: Floats,
     baseline: Floats,
-    failed: Bools,
-    baseline_failed: Bools,
+    learned: Bools,
+    baseline_learned: Bools,
     mean_margin: ArrayLike,
     alpha: float = 0.05,
     ratio_margin: float = 2.0,
@@ -52,16 +54,25 @@ def not_worse(
 ) -> Bools:
     """Which parts are shown to be less bad than their margin, shape (..., 3), each at level alpha.
 
-    Spread: less than `ratio_margin` times the baseline's. Failures: Newcombe's upper bound on the difference
-    of the rates is below `failures_margin`. Mean: the drop is less than `mean_margin`, in the units of the
-    scores.
+    Spread: less than `ratio_margin` times the baseline's. Runs at chance: Newcombe's upper bound on the
+    difference of the rates is below `failures_margin`. Mean: the drop is less than `mean_margin`, in the
+    units of the scores.
     """
-    ok, ok_base = ~failed, ~baseline_failed
-    spread = spread_test(candidate, baseline, ok, ok_base, "less", ratio=ratio_margin).p_value <= alpha
-    upper = newcombe_upper(
-        failed.sum(axis=-1), failed.shape[-1], baseline_failed.sum(axis=-1), baseline_failed.shape[-1], alpha
+    spread = (
+        spread_test(candidate, baseline, learned, baseline_learned, "less", ratio=ratio_margin).p_value
+        <= alpha
     )
-    mean = mean_test(candidate, baseline, ok, ok_base, "greater", shift=mean_margin).p_value <= alpha
+    upper = newcombe_upper(
+        (~learned).sum(axis=-1),
+        learned.shape[-1],
+        (~baseline_learned).sum(axis=-1),
+        baseline_learned.shape[-1],
+        alpha,
+    )
+    mean = (
+        mean_test(candidate, baseline, learned, baseline_learned, "greater", shift=mean_margin).p_value
+        <= alpha
+    )
     return np.stack([spread, upper < failures_margin, mean], axis=-1)
 
 
@@ -79,7 +90,7 @@ def regression_gate(
     ratio_margin: float = 2.0,
     failures_margin: float = 0.20,
 ) -> Evidence:
-    """No regression? FAIL: worse in spread, failures or mean. PASS: shown not to be much worse in any.
+    """No regression? FAIL: worse in spread, runs at chance or mean. PASS: shown not to be much worse in any.
 
     Identical scores on the same seeds (those of the candidate may be a part of the baseline's) pass without a
     test. Needs 5 candidate seeds and 25 baseline seeds. Unpaired, though seeds may be shared.
@@ -89,9 +100,9 @@ def regression_gate(
         baseline: the stored runs.
         alpha: level of a false FAIL, and of a false PASS at the margins.
         mean_margin: how much worse the mean may be, in the units of the scores; by default the baseline's
-            standard deviation over its successes.
+            standard deviation over its learned runs.
         ratio_margin: the same for the ratio of spreads.
-        failures_margin: the same for the difference of the failure rates.
+        failures_margin: the same for the difference of the rates of runs at chance.
 
     Raises:
         StabbenchError: an argument is out of range.
@@ -101,14 +112,14 @@ def regression_gate(
     check_positive("ratio_margin", ratio_margin)
     if mean_margin is not None:
         check_positive("mean_margin", mean_margin)
-    name, statistic = "regression", "smallest p-value of spread, failures, mean (Holm)"
+    name, statistic = "regression", "smallest p-value of spread, runs at chance, mean (Holm)"
 
     def refuse(reason: str, needed: int | None = None) -> Evidence:
         return Evidence(name, Outcome.INCONCLUSIVE, reason, statistic, seeds_needed=needed)
 
     for who, sample in (("candidate", candidate), ("baseline", baseline)):
-        if sample.unusable:
-            return refuse(f"{who}: {sample.unusable}")
+        if sample.unclear:
+            return refuse(f"{who}: {sample.unclear}")
     if candidate.n < MIN_CANDIDATE:
         return refuse(f"{candidate.n} candidate runs, fewer than {MIN_CANDIDATE}", MIN_CANDIDATE)
     if baseline.n < MIN_BASELINE:
@@ -119,8 +130,8 @@ def regression_gate(
         reason = f"IDENTICAL: all {candidate.n} scores equal those of the same seeds in the baseline"
         return Evidence(name, Outcome.PASS, reason, statistic, details={"identical": True, "n": candidate.n})
 
-    arrays = (candidate.scores, baseline.scores, candidate.failed, baseline.failed)
-    ok, base_ok = ~candidate.failed, ~baseline.failed
+    arrays = (candidate.scores, baseline.scores, candidate.learned, baseline.learned)
+    ok, base_ok = candidate.learned, baseline.learned
     base = moments(baseline.scores, base_ok)
     margin = float(np.sqrt(base.variance)) if mean_margin is None else mean_margin
     p_values = regression_tests(*arrays)
@@ -131,17 +142,18 @@ def regression_gate(
     unsure = [part for part, good in zip(PARTS, fine, strict=True) if not good]
     reason = {
         Outcome.FAIL: f"worse than the baseline in {' and '.join(worse)}",
-        Outcome.PASS: "spread, failures and mean are shown not to be worse by more than their margins",
+        Outcome.PASS: "spread, runs at chance and mean are shown not to be worse by more than their margins",
         Outcome.INCONCLUSIVE: f"no part is shown to be worse, but {' and '.join(unsure)} might be",
     }[outcome]
-    refused = candidate.degenerate or candidate.degenerate_successes or baseline.degenerate
+    refused = candidate.degenerate or candidate.degenerate_learned or baseline.degenerate
     if outcome is Outcome.PASS and refused:
         outcome, reason = Outcome.INCONCLUSIVE, refused
     own = moments(candidate.scores, ok)
     reason += (
-        f": failed {candidate.n_failed}/{candidate.n} against {baseline.n_failed}/{baseline.n}, "
-        f"successes {candidate.measured(float(own.mean)):.4g} +- {np.sqrt(own.variance):.4g} "
-        f"against {baseline.measured(float(base.mean)):.4g} +- {np.sqrt(base.variance):.4g}"
+        f": {candidate.at_chance} against {baseline.at_chance}, "
+        f"learned runs {_mean_and_std(candidate, own)}"
+        f" against {_mean_and_std(baseline, base)}"
+        f"{candidate.unit}"
     )
     needed = None
     if outcome is Outcome.INCONCLUSIVE and not refused:
@@ -149,10 +161,12 @@ def regression_gate(
     details: dict[str, Any] = {
         "n": candidate.n,
         "failed": candidate.n_failed,
+        "at_chance": candidate.n_at_chance,
         "mean": candidate.measured(float(own.mean)),
         "std": np.sqrt(own.variance),
         "baseline_n": baseline.n,
         "baseline_failed": baseline.n_failed,
+        "baseline_at_chance": baseline.n_at_chance,
         "baseline_mean": baseline.measured(float(base.mean)),
         "baseline_std": np.sqrt(base.variance),
         "mean_margin": margin,
@@ -160,21 +174,25 @@ def regression_gate(
         "failures_margin": failures_margin,
         "alpha": alpha,
     }
-    for part, p, q, good in zip(PARTS, p_values, adjusted, fine, strict=True):
+    for part, p, q, good in zip(("spread", "chance", "mean"), p_values, adjusted, fine, strict=True):
         details |= {f"p_{part}": p, f"p_{part}_holm": q, f"{part}_not_worse": bool(good)}
     p = float(adjusted.min())
     return Evidence(name, outcome, reason, statistic, p, None, None, p, needed, details)
 
 
+def _mean_and_std(sample: Sample, of: Moments) -> str:
+    return f"{sample.text(sample.measured(of.mean))} +- {sample.text(np.sqrt(of.variance))}"
+
+
 def identical(candidate: Sample, baseline: Sample) -> bool:
-    """Every seed of the candidate is in the baseline with bitwise the same score and failed flag."""
+    """Every seed of the candidate is in the baseline with bitwise the same score, learned or not."""
     if candidate.seeds is None or baseline.seeds is None:
         return False
     stored = {
         int(seed): (score, flag)
-        for seed, score, flag in zip(baseline.seeds, baseline.scores, baseline.failed, strict=True)
+        for seed, score, flag in zip(baseline.seeds, baseline.scores, baseline.learned, strict=True)
     }
-    rows = zip(candidate.seeds, candidate.scores, candidate.failed, strict=True)
+    rows = zip(candidate.seeds, candidate.scores, candidate.learned, strict=True)
     return all(stored.get(int(seed)) == (score, flag) for seed, score, flag in rows)
 
 
@@ -186,15 +204,15 @@ def _seeds_needed(
     ratio_margin: float,
     failures_margin: float,
 ) -> int | None:
-    """Candidate seeds in all that would decide, from the observed contrasts; None with too few successes."""
-    ok, base_ok = ~candidate.failed, ~baseline.failed
+    """Candidate seeds in all that would decide, from the observed contrasts; None with too few of them."""
+    ok, base_ok = candidate.learned, baseline.learned
     if min(ok.sum(), base_ok.sum()) < MIN_RUNS:
         return None
     x, y = moments(candidate.scores, ok), moments(baseline.scores, base_ok)
     zx = moments(absolute_deviations(candidate.scores, ok), ok)
     zy = moments(absolute_deviations(baseline.scores, base_ok), base_ok)
     rate, base_rate = 1 - ok.mean(), 1 - base_ok.mean()
-    # no failure seen yet does not mean no variance: add Wilson's two successes and two failures
+    # no run at chance seen yet does not mean no variance: add Wilson's two of each
     shrunk = [(r * m + 2) / (m + 4) for r, m in ((rate, candidate.n), (base_rate, baseline.n))]
     differences = [zx.mean - zy.mean, rate - base_rate, y.mean - x.mean]
     margins = [

@@ -1,5 +1,7 @@
 """The sample that a gate judges: the scores of one group of runs, and what disqualifies it."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,7 +13,7 @@ from stabbench.errors import StabbenchError
 from stabbench.statistics.masked import Bools, Floats, Ints, distinct
 
 MIN_RUNS = 3
-MIN_SUCCESSES = 5
+MIN_LEARNED = 5
 MIN_DISTINCT = 3
 _LARGEST_SCORE = 1e75  # the fourth power of a larger one, as in kurtosis, is no number any more
 
@@ -24,14 +26,22 @@ class Sample:
         scores: shape (n,), larger is better, all in one unit (a fraction or points). Where the lower score
             is the better one they are the negated scores, so that no procedure needs to know.
         failed: shape (n,), true where the run is a failed run (not better than the constant classifier).
+        learned: shape (n,), true where the run learned something: significantly better than the constant.
+        untold: shape (n,), true where nothing tells whether the run learned anything; it is not `learned`.
         seeds: shape (n,), the seed of each run, or None when unknown.
         sign: -1 where `scores` are negated, else 1.
+        scale: what readers see is the score times this: 100 for points.
+        range: the least and the greatest possible of `scores`.
     """
 
     scores: Floats
     failed: Bools
+    learned: Bools
+    untold: Bools
     seeds: Ints | None = None
     sign: int = 1
+    scale: int = 1
+    range: tuple[float, float] = (-math.inf, math.inf)
 
     @classmethod
     def of(
@@ -40,6 +50,10 @@ class Sample:
         failed: ArrayLike | None = None,
         seeds: ArrayLike | None = None,
         sign: int = 1,
+        *,
+        learned: Sequence[bool | None] | Bools | None = None,
+        scale: int = 1,
+        range: tuple[float, float] = (-math.inf, math.inf),
     ) -> "Sample":
         """A sample from anything array-like; `failed` defaults to no failed run.
 
@@ -51,6 +65,10 @@ class Sample:
             failed: whether each run failed.
             seeds: the seed of each run.
             sign: 1 where the higher score is better, -1 where the lower one is.
+            learned: whether each run learned something, None where nothing tells; by default each that did
+                not fail. A failed run did not.
+            scale: what readers see is the score times this.
+            range: the least and the greatest possible score, as it is measured.
 
         Raises:
             StabbenchError: the arrays are not one-dimensional and of one length.
@@ -60,17 +78,31 @@ class Sample:
         values[finite] = np.clip(values[finite], -_LARGEST_SCORE, _LARGEST_SCORE)
         flags = np.zeros(values.shape, bool) if failed is None else np.asarray(failed, dtype=bool)
         numbers = None if seeds is None else np.asarray(seeds, dtype=np.int64)
-        lengths = {array.shape for array in (values, flags, numbers) if array is not None}
+        told = np.asarray(~flags if learned is None else list(learned), dtype=object)
+        lengths = {array.shape for array in (values, flags, told, numbers) if array is not None}
         if values.ndim != 1 or len(lengths) != 1:
             raise StabbenchError(
-                f"scores, failed flags and seeds have the shapes {sorted(lengths)}",
+                f"scores, flags and seeds have the shapes {sorted(lengths)}",
                 "give one score, one flag and one seed per run",
             )
-        return cls(values, flags, numbers, sign)
+        untold = np.array([flag is None for flag in told], bool) & ~flags
+        known = np.array([bool(flag) for flag in told], bool) & ~flags
+        low, high = sorted(sign * bound for bound in range)
+        return cls(values, flags, known, untold, numbers, sign, scale, (low, high))
 
     def measured(self, score: float | Floats) -> float:
         """A score, or a mean of scores, as it was measured: without the negation of lower-is-better ones."""
         return self.sign * float(score) + 0.0  # never -0.0
+
+    def text(self, value: float | Floats) -> str:
+        """A score as it was measured, or a difference of scores, as readers see it: points."""
+        shown = self.scale * float(value)
+        return f"{shown:.2f}" if self.scale == 100 else f"{shown:.4g}"
+
+    @property
+    def unit(self) -> str:
+        """What stands behind a number of `text`."""
+        return " points" if self.scale == 100 else ""
 
     @property
     def n(self) -> int:
@@ -83,14 +115,35 @@ class Sample:
         return int(self.failed.sum())
 
     @property
-    def successes(self) -> Floats:
-        """Scores of the runs that did not fail."""
-        return np.asarray(self.scores[~self.failed])
+    def n_learned(self) -> int:
+        """Number of runs that learned something."""
+        return int(self.learned.sum())
+
+    @property
+    def n_at_chance(self) -> int:
+        """Number of runs that are not known to have learned anything, failed ones included."""
+        return self.n - self.n_learned
+
+    @property
+    def learned_scores(self) -> Floats:
+        """Scores of the runs that learned something."""
+        return np.asarray(self.scores[self.learned])
 
     @property
     def all_failed(self) -> bool:
         """Every run failed, and there are enough runs to say so."""
         return self.n >= MIN_RUNS and self.n_failed == self.n
+
+    @property
+    def none_learned(self) -> bool:
+        """No run learned anything, and there are enough runs to say so."""
+        return self.n >= MIN_RUNS and self.n_learned == 0 and not self.untold.any()
+
+    @property
+    def at_chance(self) -> str:
+        """How many runs are at chance, for a sentence."""
+        failed = "" if self.n_failed == self.n_at_chance else f", {self.n_failed} of them failed"
+        return f"{self.n_at_chance}/{self.n} at chance{failed}"
 
     @cached_property
     def unusable(self) -> str | None:
@@ -117,16 +170,28 @@ class Sample:
         if self.unusable:
             return self.unusable
         # each by its own scale: beside a perplexity that exploded all others look alike
-        values = sum(int(distinct(self.scores, part)) for part in (self.failed, ~self.failed))
+        parts = (self.failed, self.learned, ~self.failed & ~self.learned)
+        values = sum(int(distinct(self.scores, part)) for part in parts)
         return _too_few_values(values, self.n, "runs")
 
     @cached_property
-    def degenerate_successes(self) -> str | None:
-        """The same for the successful runs alone."""
+    def degenerate_learned(self) -> str | None:
+        """The same for the runs that learned something alone."""
         if self.unusable:
             return self.unusable
-        n = self.n - self.n_failed
-        return _too_few_values(int(distinct(self.scores, ~self.failed)), n, "successful runs") if n else None
+        n = self.n_learned
+        return _too_few_values(int(distinct(self.scores, self.learned)), n, "learned runs") if n else None
+
+    @cached_property
+    def unclear(self) -> str | None:
+        """Why nothing that rests on learned runs may be said of this sample, or None."""
+        if self.unusable or not self.untold.any():
+            return self.unusable
+        untold = int(self.untold.sum())
+        return (
+            f"of {untold} of {self.n} runs nothing tells whether they learned anything: "
+            "declare a floor, the least score that shows it"
+        )
 
 
 def _too_few_values(values: int, n: int, what: str) -> str | None:

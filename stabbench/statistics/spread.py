@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from stabbench.statistics.evidence import codes
 from stabbench.statistics.masked import Bools, Floats, Ints, moments, trimmed_mean
-from stabbench.statistics.sample import MIN_SUCCESSES
+from stabbench.statistics.sample import MIN_LEARNED
 
 
 class SpreadBounds(NamedTuple):
@@ -60,8 +60,8 @@ def spread_bounds(scores: Floats, keep: Bools | None = None, alpha: float = 0.05
     x = np.asarray(scores, dtype=np.float64)
     mask = np.ones(x.shape, bool) if keep is None else keep
     n, mean, variance = moments(x, mask)
-    enough = n >= MIN_SUCCESSES
-    m = np.where(enough, n, MIN_SUCCESSES).astype(np.float64)
+    enough = n >= MIN_LEARNED
+    m = np.where(enough, n, MIN_LEARNED).astype(np.float64)
     s = np.sqrt(variance)
     below, above = chi2_factors(m, alpha)
 
