@@ -43,10 +43,10 @@ def regression(
     candidate: Group, baseline: Group, n: int, n0: int, reps: int, generator: np.random.Generator
 ) -> NDArray[np.int8]:
     """Outcome codes of the regression gate; a drop of 3 points is the margin of the mean."""
-    a, failed_a = candidate.draw(generator, reps, n)
-    b, failed_b = baseline.draw(generator, reps, n0)
-    p_values = regression_tests(a, b, failed_a, failed_b)
-    return regression_codes(p_values, not_worse(a, b, failed_a, failed_b, 3.0))
+    a, learned_a = candidate.draw(generator, reps, n)
+    b, learned_b = baseline.draw(generator, reps, n0)
+    p_values = regression_tests(a, b, learned_a, learned_b)
+    return regression_codes(p_values, not_worse(a, b, learned_a, learned_b, 3.0))
 
 
 def no_change(reps: int, generator: np.random.Generator) -> Iterator[Row]:
@@ -65,9 +65,9 @@ def nights(reps: int, generator: np.random.Generator) -> Iterator[Row]:
     for n0 in (25, 50):
         alarms, confirmed = [], []
         for group in BASELINES:
-            b, failed_b = group.draw(generator, reps // 10, n0)
-            a, failed_a = group.draw(generator, 20 * (reps // 10), 25)
-            p = regression_tests(a, np.repeat(b, 20, axis=0), failed_a, np.repeat(failed_b, 20, axis=0))
+            b, learned_b = group.draw(generator, reps // 10, n0)
+            a, learned_a = group.draw(generator, 20 * (reps // 10), 25)
+            p = regression_tests(a, np.repeat(b, 20, axis=0), learned_a, np.repeat(learned_b, 20, axis=0))
             fails = (st.holm(p) <= 0.05).any(axis=1).reshape(-1, 20)
             alarms.append(fails.any(axis=1).mean())
             confirmed.append((fails[:, 0::2] & fails[:, 1::2]).mean())
@@ -135,8 +135,8 @@ def levene_size(reps: int, generator: np.random.Generator) -> Iterator[Row]:
 
 
 def steadier(a: Group, b: Group, n: int, reps: int, generator: np.random.Generator) -> np.ndarray:
-    (x, failed_x), (y, failed_y) = a.draw(generator, reps, n), b.draw(generator, reps, n)
-    return steadier_codes(steadier_tests(x, y, failed_x, failed_y))
+    (x, learned_x), (y, learned_y) = a.draw(generator, reps, n), b.draw(generator, reps, n)
+    return steadier_codes(steadier_tests(x, y, learned_x, learned_y))
 
 
 def steadier_rates(reps: int, generator: np.random.Generator) -> Iterator[Row]:

@@ -1,7 +1,7 @@
 """Models of the scores that fine-tuning gives, calibrated to Mosbach et al. (2021), Table 1.
 
-Normal successes on the metric's grid; failed runs sit at the constant classifier's score. The printed mean,
-std and maximum of every row of that table follow from these to within about a point.
+Learned runs are normal on the metric's grid; failed runs sit at the constant classifier's score. The printed
+mean, std and maximum of every row of that table follow from these to within about a point.
 """
 
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Group:
-    """One strategy: successes N(mean, sd) rounded to `step`, a share p failed at one of `constants`."""
+    """One strategy: learned runs N(mean, sd) rounded to `step`, a share p failed at one of `constants`."""
 
     name: str
     mean: float
@@ -21,10 +21,10 @@ class Group:
     step: float
 
     def draw(self, generator: np.random.Generator, reps: int, n: int) -> tuple[np.ndarray, np.ndarray]:
-        """Scores and failed flags of `reps` experiments with n seeds each."""
+        """Scores of `reps` experiments with n seeds each, and which runs learned: those that did not fail."""
         failed = generator.random((reps, n)) < self.p
         scores = np.round(generator.normal(self.mean, self.sd, (reps, n)) / self.step) * self.step
-        return np.where(failed, generator.choice(self.constants, (reps, n)), scores), failed
+        return np.where(failed, generator.choice(self.constants, (reps, n)), scores), ~failed
 
 
 RTE = Group("RTE", 67.3, 2.7, 0.0, (100 * 146 / 277, 100 * 131 / 277), 100 / 277)

@@ -62,6 +62,7 @@ class GroupLine(Frozen):
     dev_counts: tuple[int, ...] | None = None
     label_entropy: float | None = None
     rounded_to: float = 0.0
+    floor: float | None = None
     environments: tuple[Environment, ...]
     created: str
 
@@ -216,6 +217,7 @@ def _lines(group: Stability) -> Iterator[dict[str, Any]]:
         dev_counts=first.dev_counts,
         label_entropy=first.label_entropy,
         rounded_to=first.rounded_to,
+        floor=first.floor,
         environments=tuple(json.loads(text) for text in environments),
         created=max(run.created for run in runs)[:10],
     )

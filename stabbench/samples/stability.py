@@ -81,8 +81,8 @@ class Stability(Scores):
         Args:
             within: the largest acceptable standard deviation.
             alpha: level of each side.
-            scope: ``learned`` judges the runs that learned something, ``all`` every run, as the paper does; the
-                latter passes only when ``few_failures`` has passed before.
+            scope: ``learned`` judges the runs that learned something, ``all`` every run, as the paper does;
+                the latter passes only when ``few_failures`` has passed before.
         """
         failures = next((v.evidence for v in self.verdicts if v.evidence.gate == "failures"), None)
         return self._judge(

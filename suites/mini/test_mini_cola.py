@@ -11,6 +11,10 @@ def test_few_runs_fail(stability):
     assert stability.few_failures(at_most=0.20)
 
 
+def test_few_runs_are_at_chance(stability):
+    assert stability.few_at_chance(at_most=0.20)
+
+
 def test_scores_are_close(stability):
     assert stability.close_scores(within=0.06)
 

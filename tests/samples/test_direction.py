@@ -32,8 +32,13 @@ def scored(
     metric: str = "loss",
     strategy: str = "theirs",
     best: Sequence[float] | None = None,
+    floor: float | None = None,
 ) -> list[RunRecord]:
-    """Return imported runs, seeds from 0 on; ``None`` is a diverged one."""
+    """Return imported runs, seeds from 0 on; ``None`` is a diverged one.
+
+    The floor is by default so near to the constant that a run learned that did not fail.
+    """
+    hair = 1e-8 if better == "higher" else -1e-8
     return [
         RunRecord(
             key=f"{strategy}{seed}{score}",  # what is stored has the digests: ``imported``
@@ -53,6 +58,7 @@ def scored(
             best=Score(value=(scores if best is None else best)[seed] or constant, step=0),
             created="2025-01-01T00:00:00+00:00",
             imported_from="a file",
+            floor=constant + hair if floor is None else floor,
         )
         for seed, score in enumerate(scores)
     ]
@@ -138,7 +144,7 @@ def test_a_lower_mean_loss_is_no_regression_and_a_higher_one_is() -> None:
     assert sample(spread(1.0, 1.2), strategy="after").no_regression(before)
     verdict = sample(spread(1.5, 1.7), strategy="after").no_regression(before)
     assert verdict.outcome is Outcome.FAIL
-    assert "in mean: failed 0/25 against 0/25, successes 1.596 +-" in verdict.evidence.reason
+    assert "in mean: 0/25 at chance against 0/25 at chance, learned runs 1.596 +-" in verdict.evidence.reason
     assert verdict.evidence.details["mean"] == pytest.approx(1.596)
 
 

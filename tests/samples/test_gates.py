@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from stabbench import statistics
 from stabbench.errors import StabbenchError
@@ -55,8 +56,17 @@ def test_gates_give_the_exact_procedures_verdicts(corrects: list[int | None], li
     stability = sample(corrects)
     failed = [correct is None or correct <= MAJORITY for correct in corrects]
     scores = [MAJORITY / N if correct is None else correct / N for correct in corrects]
-    plain = Sample.of(scores, failed, list(range(len(corrects))))
+    # every row of the majority is right, so the rows of the other label are tossed coins that fell well
+    learned = [
+        correct is not None
+        and correct > MAJORITY
+        and binomtest(correct - MAJORITY, correct - MAJORITY).pvalue <= 0.1
+        for correct in corrects
+    ]
+    plain = Sample.of(scores, failed, list(range(len(corrects))), learned=learned, scale=100, range=(0, 1))
     assert stability.few_failures(limit).evidence == statistics.failures_gate(plain, limit)
+    assert stability.few_at_chance(limit).evidence == statistics.at_chance_gate(plain, limit)
+    assert stability.few_worse_than(0.6, limit).evidence == statistics.floor_gate(plain, 0.6, limit)
     assert stability.close_scores(limit).evidence == statistics.spread_gate(plain, limit)
     assert stability.good_mean(limit).evidence == statistics.mean_gate(plain, limit)
 
@@ -82,7 +92,7 @@ def test_verdicts_are_kept_in_order_as_plain_scalars() -> None:
 def test_steadier_names_the_strategies_and_refuses_other_data() -> None:
     steady = sample(STEADY)
     summary = steady.steadier_than(sample(SHAKY, strategy="devlin")).summary
-    assert summary.startswith("PASS steadier: ours is steadier than devlin: failed 0/25 against ")
+    assert summary.startswith("PASS steadier: ours is steadier than devlin: 0/25 at chance against ")
     with pytest.raises(NotComparable, match=r"task\.fingerprint f1 -> f2"):
         steady.steadier_than(sample(SHAKY, strategy="devlin", data={"fingerprint": "f2"}))
     other = sample(SHAKY, revision="r2")

@@ -146,11 +146,15 @@ def test_f1_and_matthews_are_compared_in_integers(
     assert is_failed(run) is failed
 
 
-def test_a_collapsed_run_predicts_one_class_or_learned_only_the_shares() -> None:
+def test_a_collapsed_run_predicts_one_class_and_a_loss_tells_where_no_predictions_do() -> None:
     one_class = Score(value=0.5, step=1, confusion=((146, 0), (126, 5)))  # 272 of 277
     assert is_collapsed(record(0, 150).model_copy(update={"last": one_class}))
     assert is_collapsed(record(0, 190)) is False
-    assert is_collapsed(record(0, 190, train_loss=0.69, label_entropy=0.6931))
-    assert is_collapsed(record(0, 190, train_loss=0.4, label_entropy=0.6931)) is False
+    assert is_collapsed(record(0, 190, train_loss=0.69, label_entropy=0.6931)) is False
+    blind = {"last": Score(value=190 / 277, step=1), "label_entropy": 0.6931}
+    assert is_collapsed(record(0, 190).model_copy(update={**blind, "train_loss": 0.69}))
+    assert is_collapsed(record(0, 190).model_copy(update={**blind, "train_loss": 0.4})) is False
+    rare = Score(value=0.99, step=1, confusion=((272, 1), (2, 2)))  # named as rarely as it occurs
+    assert is_collapsed(record(0, 190).model_copy(update={"last": rare})) is False
     assert is_collapsed(imported("accuracy", 0.6, 0.5)) is None
     assert is_collapsed(record(0, None))

@@ -157,7 +157,7 @@ def test_regressions_end_to_end(golden, arrays):
         a, b = arrays[row["candidate"]], arrays[row["baseline"]]
         failed_a, failed_b = (x <= row["majority_threshold"] + 1e-9 for x in (a, b))
         assert (failed_a.sum(), failed_b.sum()) == (row["k_candidate"], row["k_baseline"])
-        p = regression_tests(a, b, failed_a, failed_b)
+        p = regression_tests(a, b, ~failed_a, ~failed_b)
         assert p[0] == close(row["p_spread_success_bf_one_sided"])
         assert p[1] == close(row["p_failures_boschloo"], 1e-6)
         assert p[2] == close(row["p_mean_success_welch"])

@@ -88,11 +88,11 @@ def baseline():
     ("candidate", "part"),
     [
         (sample(25, mean=55, seed=1), "mean"),
-        (sample(25, 10, seed=1), "failures"),
+        (sample(25, 10, seed=1), "chance"),
         (sample(25, spread=6, seed=1), "spread"),
-        (sample(25, 25), "failures"),
+        (sample(25, 25), "chance"),
     ],
-    ids=["mean", "failures", "spread", "collapse"],
+    ids=["mean", "chance", "spread", "collapse"],
 )
 def test_a_regression_fails_and_names_its_part(candidate, part, baseline):
     got = st.regression_gate(candidate, baseline)
