@@ -84,12 +84,12 @@ def test_worse_runs_fail_against_the_baseline_with_evidence(project: Project) ->
         "--junitxml=out.xml",
     )
     assert found.code == 1
-    assert "FAIL regression: worse than the baseline in mean" in found.output
+    assert "FAIL regression: worse than the baseline in runs at chance" in found.output
     assert "recipe.learning_rate 2e-05 -> 0.001" in found.output
     tree = ET.parse(project.folder / "out.xml")
     properties = {p.get("name"): p.get("value") for p in tree.iter("property")}
     assert properties["regression.outcome"] == "FAIL"
-    assert float(str(properties["regression.p_mean_holm"])) < 0.05
+    assert float(str(properties["regression.p_chance_holm"])) < 0.05
     assert "recipe.learning_rate" in str(properties["regression.changed"])
 
 
