@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from stabbench.errors import StabbenchError
 from stabbench.statistics.masked import Bools, Floats, Ints, moments, varies
@@ -183,6 +183,8 @@ def _swap_p(differences: Floats, keep: Bools, scale: Floats, alternative: Altern
     p = np.empty(len(rows))
     for exact in (True, False):
         chosen = np.flatnonzero((kept <= _EXACT_PAIRS) == exact)
+        if len(chosen) == 0:
+            continue
         width = min(_EXACT_PAIRS, rows.shape[1]) if exact else rows.shape[1]
         signs = _all_signs(width) if exact else _random_signs(width, swaps)
         for block in np.array_split(chosen, 1 + len(chosen) * signs.shape[1] // _BLOCK):
@@ -199,12 +201,8 @@ def _all_signs(n: int) -> Floats:
     return np.asarray(1.0 - 2.0 * (np.arange(2**n) >> np.arange(n)[:, None] & 1), np.float64)
 
 
+@lru_cache(maxsize=4)
 def _random_signs(n: int, swaps: int) -> Floats:
-    return _drawn(n, swaps).astype(np.float64)
-
-
-@lru_cache(maxsize=16)
-def _drawn(n: int, swaps: int) -> NDArray[np.int8]:
     """The same random swaps whenever they are asked for, the first pairs' whatever n; shape (n, swaps)."""
     flips = np.random.default_rng(_SEED).integers(0, 2, (n, swaps), dtype=np.int8)
-    return np.asarray(1 - 2 * flips, np.int8)
+    return 1.0 - 2.0 * flips.astype(np.float64)
