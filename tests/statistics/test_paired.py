@@ -254,6 +254,19 @@ def test_a_steadier_side_that_is_reliably_a_little_worse_is_not_certified():
     assert st.steadier_gate(sample(a), sample(b), lower_mean=1.0).outcome is PASS
 
 
+def test_more_runs_at_chance_speak_against_the_side_that_has_them():
+    a, b = related(25)
+    often, seldom = sample(a, range(2, 12)), sample(b, range(2, 4))
+    worse, better = st.regression_gate(often, seldom), st.regression_gate(seldom, often)
+    assert worse.outcome is FAIL
+    assert "worse than the baseline in runs at chance" in worse.reason
+    assert (worse.details["p_chance"], better.details["p_chance"]) == (2**-8, 1.0)
+    assert (worse.details["chance_not_worse"], better.details["chance_not_worse"]) == (False, True)
+    assert better.outcome is PASS
+    assert st.steadier_gate(seldom, often).outcome is PASS
+    assert st.steadier_gate(often, seldom).outcome is FAIL
+
+
 def test_the_default_looks_at_seeds_only():
     a, b = related(25)
     other = sample(b, seeds=range(1, 26))
