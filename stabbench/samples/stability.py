@@ -128,7 +128,9 @@ class Stability(Scores):
         _check_share(at_most)
         return self._judge(alpha, lambda s, level: s._collapses(at_most, level))
 
-    def steadier_than(self, other: Stability, alpha: float = 0.05, *, lower_mean: float = 0.0) -> Verdict:
+    def steadier_than(
+        self, other: Stability, alpha: float = 0.05, *, lower_mean: float = 0.0, paired: bool | None = None
+    ) -> Verdict:
         """Judge whether this strategy is steadier than another: runs at chance, and spread of the others.
 
         Where the steadier one has a significantly lower mean it is INCONCLUSIVE, and says by how much.
@@ -137,9 +139,12 @@ class Stability(Scores):
             other: the sample that it is compared with.
             alpha: level of each side.
             lower_mean: how much lower the mean of the steadier one may be, in the units of the scores.
+            paired: whether runs are compared seed by seed (``docs/paired.md``); default: where both have the
+                same seeds, 10 or more.
 
         Raises:
-            StabbenchError: when the two were not scored on the same data with the same metric.
+            StabbenchError: when the two were not scored on the same data with the same metric, or are to be
+                paired and have other seeds.
         """
         self.check_complete()
         other.check_complete()
@@ -149,11 +154,20 @@ class Stability(Scores):
 
         def gate(mine: Stability, level: float) -> Evidence:
             theirs = other.more() if mine is not self and other.more else other
-            return statistics.steadier_gate(mine.sample, theirs.sample, level, names, lower_mean)
+            return statistics.steadier_gate(
+                mine.sample, theirs.sample, level, names, lower_mean, paired=paired
+            )
 
         return self._judge(alpha, gate, other)
 
-    def no_regression(self, baseline: Stability, drop: float | None = None, alpha: float = 0.05) -> Verdict:
+    def no_regression(
+        self,
+        baseline: Stability,
+        drop: float | None = None,
+        alpha: float = 0.05,
+        *,
+        paired: bool | None = None,
+    ) -> Verdict:
         """Judge whether this sample is no worse than a baseline's: runs at chance, spread, mean.
 
         Another recipe or strategy source is what a regression is made of: it is judged, and the evidence
@@ -164,9 +178,12 @@ class Stability(Scores):
             drop: how much worse the mean may be, in the units of the scores; default: the baseline's
                 standard deviation.
             alpha: level of a false FAIL.
+            paired: whether runs are compared seed by seed (``docs/paired.md``); default: where the baseline
+                has all of this sample's seeds, 10 or more.
 
         Raises:
-            StabbenchError: when task data, split, metric or model differ; it names the fields.
+            StabbenchError: when task data, split, metric or model differ; it names the fields. Also when
+                runs are to be paired and the baseline lacks a seed.
         """
         self.check_complete()
         baseline.check_complete()
@@ -176,7 +193,7 @@ class Stability(Scores):
         method = listed({name: pair for name, pair in found.items() if not name.startswith("environment.")})
 
         def gate(mine: Stability, level: float) -> Evidence:
-            evidence = statistics.regression_gate(mine.sample, baseline.sample, level, drop)
+            evidence = statistics.regression_gate(mine.sample, baseline.sample, level, drop, paired=paired)
             reason = f"{evidence.reason}; changed since the baseline: {method or 'nothing'}"
             return replace(evidence, reason=reason, details={**evidence.details, "changed": changed})
 

@@ -15,6 +15,15 @@ from stabbench.statistics.evidence import (
     outcome_of,
 )
 from stabbench.statistics.masked import Bools, Floats, Moments, moments
+from stabbench.statistics.paired import (
+    SWAPS,
+    Pairs,
+    mean_swaps,
+    more_at_chance,
+    pairs,
+    rates_upper,
+    spread_swaps,
+)
 from stabbench.statistics.sample import MIN_RUNS, Sample
 from stabbench.statistics.two_rates import more_failures, newcombe_upper
 from stabbench.statistics.two_samples import absolute_deviations, holm, mean_test, spread_test
@@ -76,6 +85,39 @@ def not_worse(
     return np.stack([spread, upper < failures_margin, mean], axis=-1)
 
 
+def paired_regression_tests(
+    candidate: Floats, baseline: Floats, learned: Bools, baseline_learned: Bools, swaps: int = SWAPS
+) -> Floats:
+    """The p-values of `regression_tests` for runs paired by seed: one shape, and one order of seeds.
+
+    Spread and mean: one-sided swaps within the seeds on which both sides learned something, of which there
+    must be three. Runs at chance: McNemar's exact test.
+    """
+    both = learned & baseline_learned
+    spread = spread_swaps(candidate, baseline, both, "greater", swaps=swaps).p_value
+    mean = mean_swaps(candidate, baseline, both, "less", swaps=swaps).p_value
+    return np.stack([spread, more_at_chance(learned, baseline_learned), mean], axis=-1)
+
+
+def paired_not_worse(
+    candidate: Floats,
+    baseline: Floats,
+    learned: Bools,
+    baseline_learned: Bools,
+    mean_margin: ArrayLike,
+    alpha: float = 0.05,
+    ratio_margin: float = 2.0,
+    failures_margin: float = 0.20,
+    swaps: int = SWAPS,
+) -> Bools:
+    """`not_worse` for runs paired by seed, by swaps and by Newcombe's bound for pairs."""
+    both = learned & baseline_learned
+    spread = spread_swaps(candidate, baseline, both, "less", ratio_margin, swaps).p_value <= alpha
+    upper = rates_upper(learned, baseline_learned, alpha)
+    mean = mean_swaps(candidate, baseline, both, "greater", mean_margin, swaps).p_value <= alpha
+    return np.stack([spread, upper < failures_margin, mean], axis=-1)
+
+
 def regression_codes(p_values: Floats, fine: Bools, alpha: float = 0.05) -> NDArray[np.int8]:
     """FAIL where a part is worse at level alpha (Holm over the three), PASS where all are shown not to be."""
     worse = (holm(p_values) <= alpha).any(axis=-1)
@@ -89,11 +131,14 @@ def regression_gate(
     mean_margin: float | None = None,
     ratio_margin: float = 2.0,
     failures_margin: float = 0.20,
+    *,
+    paired: bool | None = None,
 ) -> Evidence:
     """No regression? FAIL: worse in spread, runs at chance or mean. PASS: shown not to be much worse in any.
 
     Identical scores on the same seeds (those of the candidate may be a part of the baseline's) pass without a
-    test. Needs 5 candidate seeds and 25 baseline seeds. Unpaired, though seeds may be shared.
+    test. Needs 5 candidate seeds and 25 baseline seeds. Paired by seed, the tests leave out what the baseline
+    has beside the candidate's seeds.
 
     Args:
         candidate: the runs to judge.
@@ -103,9 +148,11 @@ def regression_gate(
             standard deviation over its learned runs.
         ratio_margin: the same for the ratio of spreads.
         failures_margin: the same for the difference of the rates of runs at chance.
+        paired: whether the runs are paired by seed; None: where the candidate has 10 seeds or more and the
+            baseline has all of them.
 
     Raises:
-        StabbenchError: an argument is out of range.
+        StabbenchError: an argument is out of range, or pairs are wanted and the baseline lacks a seed.
     """
     check_probability("alpha", alpha)
     check_probability("failures_margin", failures_margin)
@@ -113,6 +160,7 @@ def regression_gate(
     if mean_margin is not None:
         check_positive("mean_margin", mean_margin)
     name, statistic = "regression", "smallest p-value of spread, runs at chance, mean (Holm)"
+    by_seed = pairs(candidate, baseline, paired, ("the candidate", "the baseline"), part=True)
 
     def refuse(reason: str, needed: int | None = None) -> Evidence:
         return Evidence(name, Outcome.INCONCLUSIVE, reason, statistic, seeds_needed=needed)
@@ -130,12 +178,16 @@ def regression_gate(
         reason = f"IDENTICAL: all {candidate.n} scores equal those of the same seeds in the baseline"
         return Evidence(name, Outcome.PASS, reason, statistic, details={"identical": True, "n": candidate.n})
 
-    arrays = (candidate.scores, baseline.scores, candidate.learned, baseline.learned)
     ok, base_ok = candidate.learned, baseline.learned
     base = moments(baseline.scores, base_ok)
     margin = float(np.sqrt(base.variance)) if mean_margin is None else mean_margin
-    p_values = regression_tests(*arrays)
-    fine = not_worse(*arrays, margin, alpha, ratio_margin, failures_margin)
+    if by_seed is None:
+        arrays = (candidate.scores, baseline.scores, ok, base_ok)
+        p_values = regression_tests(*arrays)
+        fine = not_worse(*arrays, margin, alpha, ratio_margin, failures_margin)
+    else:
+        p_values = paired_regression_tests(*by_seed)
+        fine = paired_not_worse(*by_seed, margin, alpha, ratio_margin, failures_margin)
     outcome = outcome_of(regression_codes(p_values, fine, alpha))
     adjusted = holm(p_values)
     worse = [part for part, p in zip(PARTS, adjusted, strict=True) if p <= alpha]
@@ -153,11 +205,14 @@ def regression_gate(
         f": {candidate.at_chance} against {baseline.at_chance}, "
         f"learned runs {_mean_and_std(candidate, own)}"
         f" against {_mean_and_std(baseline, base)}"
-        f"{candidate.unit}"
+        f"{candidate.unit}{'' if by_seed is None else ', paired by seed'}"
     )
     needed = None
     if outcome is Outcome.INCONCLUSIVE and not refused:
-        needed = _seeds_needed(candidate, baseline, alpha, margin, ratio_margin, failures_margin)
+        margins = (alpha, margin, ratio_margin, failures_margin)
+        needed = _paired_seeds_needed(by_seed, *margins) if by_seed else None
+        if needed is None or needed > baseline.n:  # more seeds than the baseline has are no pairs
+            needed = _seeds_needed(candidate, baseline, *margins)
     details: dict[str, Any] = {
         "n": candidate.n,
         "failed": candidate.n_failed,
@@ -172,6 +227,7 @@ def regression_gate(
         "mean_margin": margin,
         "ratio_margin": ratio_margin,
         "failures_margin": failures_margin,
+        "paired": by_seed is not None,
         "alpha": alpha,
     }
     for part, p, q, good in zip(("spread", "chance", "mean"), p_values, adjusted, fine, strict=True):
@@ -228,3 +284,22 @@ def _seeds_needed(
         y.variance / y.n,
     ]
     return power.regression_seeds_needed(differences, margins, own, base, candidate.n, alpha)
+
+
+def _paired_seeds_needed(
+    by_seed: Pairs, alpha: float, mean_margin: float, ratio_margin: float, failures_margin: float
+) -> int | None:
+    """The same from the differences within pairs."""
+    x, y, learned, base_learned = by_seed
+    both = learned & base_learned
+    if both.sum() < MIN_RUNS:
+        return None
+    zx, zy = absolute_deviations(x, both), absolute_deviations(y, both)
+    more, room, drop = (moments(d, both) for d in (zx - zy, ratio_margin * zy - zx, y - x))
+    n, differing, share = len(x), float((learned != base_learned).sum()), float(both.mean())
+    rate = float(base_learned.mean() - learned.mean())
+    rates = (differing + 2) / (n + 4) - rate**2  # as above: no differing seed yet does not mean no variance
+    differences = [float(more.mean), rate, float(drop.mean)]
+    margins = [float(room.mean), failures_margin - rate, mean_margin - float(drop.mean)]
+    own = [float(room.variance) / share, rates, float(drop.variance) / share]
+    return power.regression_seeds_needed(differences, margins, own, [0.0] * 3, n, alpha)

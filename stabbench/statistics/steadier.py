@@ -10,7 +10,8 @@ from stabbench.statistics import power
 from stabbench.statistics.evidence import Evidence, Outcome, check_probability, codes, outcome_of
 from stabbench.statistics.levene import PAPER_WARNING, TEST_RUNS
 from stabbench.statistics.masked import Bools, Floats, distinct, moments
-from stabbench.statistics.sample import MIN_DISTINCT, Sample
+from stabbench.statistics.paired import SWAPS, Pairs, mean_swaps, more_at_chance, pairs, spread_swaps
+from stabbench.statistics.sample import MIN_DISTINCT, MIN_RUNS, Sample
 from stabbench.statistics.two_rates import more_failures
 from stabbench.statistics.two_samples import Center, absolute_deviations, holm, mean_test, spread_test
 
@@ -61,6 +62,26 @@ def steadier_tests(
     )
 
 
+def paired_steadier_tests(
+    a: Floats, b: Floats, learned_a: Bools, learned_b: Bools, lower_mean: float = 0.0, swaps: int = SWAPS
+) -> SteadierTests:
+    """The same questions of runs paired by seed: A and B have one shape, and one order of seeds.
+
+    Runs at chance: McNemar's exact test. Spread, two-sided, and means, one-sided: swaps within the seeds on
+    which both sides learned something, of which there must be three.
+    """
+    both = learned_a & learned_b
+    spread = spread_swaps(a, b, both, swaps=swaps)
+    less_a = (spread.statistic < 0) & (distinct(a, both) >= MIN_DISTINCT)
+    less_b = (spread.statistic > 0) & (distinct(b, both) >= MIN_DISTINCT)
+    return SteadierTests(
+        np.stack([more_at_chance(learned_b, learned_a), np.where(less_a, spread.p_value, 1.0)], axis=-1),
+        np.stack([more_at_chance(learned_a, learned_b), np.where(less_b, spread.p_value, 1.0)], axis=-1),
+        mean_swaps(a, b, both, "less", lower_mean, swaps).p_value,
+        mean_swaps(b, a, both, "less", lower_mean, swaps).p_value,
+    )
+
+
 def steadier_codes(tests: SteadierTests, alpha: float = 0.05) -> NDArray[np.int8]:
     """PASS where a part speaks for A (Holm over both, level alpha) and nothing against it; FAIL the reverse.
 
@@ -80,11 +101,13 @@ def steadier_gate(
     alpha: float = 0.05,
     names: tuple[str, str] = ("A", "B"),
     lower_mean: float = 0.0,
+    *,
+    paired: bool | None = None,
 ) -> Evidence:
     """Is A steadier than B? PASS: A, at level alpha. FAIL: B is. INCONCLUSIVE: neither, or each in one part.
 
     It is also INCONCLUSIVE where the steadier side has a significantly lower mean. The paper's test on all
-    runs is in the details (`raw_w`, `raw_p`, both centres), never in the verdict.
+    runs is in the details (`raw_w`, `raw_p`, both centres), never in the verdict. It sees no pairs.
 
     Args:
         a: the sample that is claimed to be steadier.
@@ -92,18 +115,25 @@ def steadier_gate(
         alpha: level of each side.
         names: what the reason calls them.
         lower_mean: how much lower the mean of the steadier side may be, in the units of the scores.
+        paired: whether the runs are paired by seed; None: where both sides have the same 10 seeds or more.
+            Both sides must be of one task then.
 
     Raises:
-        StabbenchError: alpha is not between 0 and 1, or lower_mean is negative.
+        StabbenchError: alpha is not between 0 and 1, lower_mean is negative, or pairs are wanted of runs
+            with other seeds.
     """
     check_probability("alpha", alpha)
     if not (np.isfinite(lower_mean) and lower_mean >= 0):
         raise StabbenchError(f"lower_mean is {lower_mean!r}", "give it in the units of the scores, 0 or more")
     name, statistic = "steadier", "std of the learned runs, A / B"
+    by_seed = pairs(a, b, paired, names)
     for side, sample in zip(names, (a, b), strict=True):
         if sample.unclear:
             return Evidence(name, Outcome.INCONCLUSIVE, f"{side}: {sample.unclear}", statistic)
-    tests = steadier_tests(a.scores, b.scores, a.learned, b.learned, lower_mean)
+    if by_seed is None:
+        tests = steadier_tests(a.scores, b.scores, a.learned, b.learned, lower_mean)
+    else:
+        tests = paired_steadier_tests(*by_seed, lower_mean)
     outcome = outcome_of(steadier_codes(tests, alpha))
     steadier = outcome_of(steadier_codes(_without_means(tests), alpha))
     winner, loser = reversed(names) if steadier is Outcome.FAIL else names
@@ -122,10 +152,11 @@ def steadier_gate(
     reason += (
         f": {a.at_chance} against {b.at_chance}, "
         f"std of the learned runs {_text(a, std_a)} against {_text(b, std_b)}"
+        f"{'' if by_seed is None else ', paired by seed'}"
     )
     needed = None
     if steadier is Outcome.INCONCLUSIVE and not any(side.degenerate for side in _hopefuls(a, b)):
-        needed = _seeds_needed(a, b, alpha)
+        needed = _seeds_needed(a, b, by_seed, alpha)
     p_a, p_b = (holm(p) for p in (tests.for_a, tests.for_b))
     details: dict[str, Any] = {
         "n_a": a.n,
@@ -145,6 +176,7 @@ def steadier_gate(
         "p_mean_a_lower": tests.a_lower,
         "p_mean_b_lower": tests.b_lower,
         "lower_mean": lower_mean,
+        "paired": by_seed is not None,
         "alpha": alpha,
     }
     ratio = std_a / std_b if std_a is not None and std_b else None
@@ -193,14 +225,24 @@ def _hopefuls(a: Sample, b: Sample) -> list[Sample]:
     return [side for side, rate in zip((a, b), rates, strict=True) if rate == min(rates)]
 
 
-def _seeds_needed(a: Sample, b: Sample, alpha: float) -> int | None:
+def _seeds_needed(a: Sample, b: Sample, by_seed: Pairs | None, alpha: float) -> int | None:
     """Seeds per side at which one part would be significant, in whichever direction the samples point."""
     rate_a, rate_b = a.n_at_chance / a.n, b.n_at_chance / b.n
-    pooled = (a.n_at_chance + b.n_at_chance) / (a.n + b.n)
-    effects, variances = [abs(rate_a - rate_b)], [2 * pooled * (1 - pooled)]
-    if min(a.n_learned, b.n_learned) >= 3:
-        za, zb = (moments(absolute_deviations(x.scores, x.learned), x.learned) for x in (a, b))
-        effects.append(abs(float(za.mean - zb.mean)))
-        variances.append(float(za.variance) / (1 - rate_a) + float(zb.variance) / (1 - rate_b))
+    effects = [abs(rate_a - rate_b)]
+    if by_seed is None:
+        pooled = (a.n_at_chance + b.n_at_chance) / (a.n + b.n)
+        variances = [2 * pooled * (1 - pooled)]
+        if min(a.n_learned, b.n_learned) >= MIN_RUNS:
+            za, zb = (moments(absolute_deviations(x.scores, x.learned), x.learned) for x in (a, b))
+            effects.append(abs(float(za.mean - zb.mean)))
+            variances.append(float(za.variance) / (1 - rate_a) + float(zb.variance) / (1 - rate_b))
+    else:
+        variances = [float((by_seed.learned_a != by_seed.learned_b).mean()) - effects[0] ** 2]
+        both = by_seed.learned_a & by_seed.learned_b
+        if both.sum() >= MIN_RUNS:
+            gaps = absolute_deviations(by_seed.a, both) - absolute_deviations(by_seed.b, both)
+            gap = moments(gaps, both)
+            effects.append(abs(float(gap.mean)))
+            variances.append(float(gap.variance) / float(both.mean()))
     levels = [alpha / 2, alpha / 4][: len(effects)]  # Holm's first step; the spread part is two-sided
     return power.two_group_seeds_needed(effects, variances, levels, min(a.n, b.n))

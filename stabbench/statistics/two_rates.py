@@ -78,13 +78,14 @@ def newcombe_upper(k1: ArrayLike, n1: ArrayLike, k0: ArrayLike, n0: ArrayLike, a
     With Wilson's one-sided bounds u1 and l0: d + sqrt((u1 - p1)^2 + (p0 - l0)^2).
     """
     z = scipy.special.ndtri(1 - alpha)
-    p1, u1 = _wilson(k1, n1, z)
-    p0, l0 = _wilson(k0, n0, -z)
+    p1, p0 = np.asarray(k1) / np.asarray(n1), np.asarray(k0) / np.asarray(n0)
+    u1, l0 = wilson_bound(k1, n1, z), wilson_bound(k0, n0, -z)
     return np.asarray(p1 - p0 + np.sqrt((u1 - p1) ** 2 + (p0 - l0) ** 2))
 
 
-def _wilson(k: ArrayLike, n: ArrayLike, z: float) -> tuple[Floats, Floats]:
+def wilson_bound(k: ArrayLike, n: ArrayLike, z: float) -> Floats:
+    """Wilson's (1927) one-sided bound on a rate, k of n: the upper one at z > 0, the lower one at z < 0."""
     count, size = np.asarray(k, np.float64), np.asarray(n, np.float64)
     p = count / size
     root = np.sqrt(p * (1 - p) / size + z**2 / (4 * size**2))
-    return p, (p + z**2 / (2 * size) + z * root) / (1 + z**2 / size)
+    return np.asarray((p + z**2 / (2 * size) + z * root) / (1 + z**2 / size))

@@ -1,0 +1,105 @@
+"""Gates on runs paired by seed, beside the same gates unpaired, by how much the two runs of a seed share.
+
+Swaps are resampled 999 times, not 9,999 as in a gate.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from gate_simulations import Row
+from numpy.typing import NDArray
+from score_models import RTE
+
+from stabbench.statistics.regression import (
+    not_worse,
+    paired_not_worse,
+    paired_regression_tests,
+    regression_codes,
+    regression_tests,
+)
+from stabbench.statistics.steadier import paired_steadier_tests, steadier_codes, steadier_tests
+
+SWAPS = 999
+Groups = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]
+
+
+def draw(
+    generator: np.random.Generator,
+    reps: int,
+    n: int = 25,
+    correlation: float = 0.0,
+    p: tuple[float, float] = (0.0, 0.0),
+    drop: float = 0.0,
+    ratio: float = 1.0,
+) -> Groups:
+    """Scores of A and B, normal as on RTE, and who learned; both correlated between the runs of a seed.
+
+    A's mean is `drop` points lower, its std `ratio` times B's; p are the shares of failed runs.
+    """
+
+    def pair() -> NDArray[np.float64]:
+        own, common = generator.normal(size=(2, reps, n)), generator.normal(size=(reps, n))
+        return np.asarray(np.sqrt(1 - correlation) * own + np.sqrt(correlation) * common)
+
+    (x, y), luck = pair(), pair()
+    ranks = luck.argsort(axis=None).argsort().reshape(luck.shape) / luck.size  # uniform, pairs kept
+    learned = ranks >= np.reshape(p, (2, 1, 1))
+    a, b = RTE.mean - drop + RTE.sd * ratio * x, RTE.mean + RTE.sd * y
+    failed = generator.choice(RTE.constants, (2, reps, n))
+    return np.where(learned[0], a, failed[0]), np.where(learned[1], b, failed[1]), learned[0], learned[1]
+
+
+def steadier(groups: Groups, paired: bool) -> NDArray[np.int8]:
+    return steadier_codes(paired_steadier_tests(*groups, swaps=SWAPS) if paired else steadier_tests(*groups))
+
+
+def regression(groups: Groups, paired: bool) -> NDArray[np.int8]:
+    """Outcome codes with a margin of 3 points."""
+    if paired:
+        p = paired_regression_tests(*groups, swaps=SWAPS)
+        return regression_codes(p, paired_not_worse(*groups, 3.0, swaps=SWAPS))
+    return regression_codes(regression_tests(*groups), not_worse(*groups, 3.0))
+
+
+def paired_rates(reps: int, generator: np.random.Generator) -> Iterator[Row]:
+    """Rates of wrong and of right verdicts, by the correlation between the two runs of a seed."""
+    for correlation in (0.0, 0.5, 0.9):
+        for world, share in (("normal", 0.0), ("10 % failed", 0.1)):
+            groups = draw(generator, reps, 25, correlation, (share, share))
+            case = f"A = B, {world}, correlation {correlation:g}"
+            for paired in (True, False):
+                words = f"{'paired' if paired else 'unpaired'}, {case}"
+                bar = 0.06 if paired else None
+                yield Row(f"steadier, false PASS, {words}", (steadier(groups, paired) == 1).mean(), most=bar)
+                found = regression(groups, paired)
+                yield Row(f"regression, false FAIL, {words}", (found == -1).mean(), most=bar)
+                yield Row(f"regression, PASS, {words}", (found == 1).mean())
+    changes: dict[str, dict[str, Any]] = {
+        "mean 1 point lower": {"drop": 1.0},
+        "mean 2 points lower": {"drop": 2.0},
+        "half again the std": {"ratio": 1.5},
+        "20 points more failures": {"p": (0.3, 0.1)},
+    }
+    fails = {}
+    for what, change in changes.items():
+        for correlation in (0.0, 0.9):
+            groups = draw(generator, reps, 25, correlation, **change)
+            for words in ("paired", "unpaired"):
+                found = fails[what, correlation, words] = (regression(groups, words == "paired") == -1).mean()
+                yield Row(f"regression, FAIL, {words}, {what}, correlation {correlation:g}", found)
+    # beside it the same runs unpaired, which the seeds in common help too: they leave no room for .2 more
+    lower, paired = "mean 2 points lower", fails["mean 2 points lower", 0.9, "paired"]
+    gain = paired - fails[lower, 0.0, "unpaired"]
+    yield Row(f"FAIL, {lower}: paired at correlation 0.9, less unpaired on other seeds", gain, least=0.2)
+    gain = paired - fails[lower, 0.9, "unpaired"]
+    yield Row(f"FAIL, {lower}: paired at correlation 0.9, less unpaired on the same runs", gain)
+    margins: dict[str, dict[str, Any]] = {
+        "mean 3 points lower": {"drop": 3.0},
+        "twice the std": {"ratio": 2.0},
+        "20 points more failures": {"p": (0.3, 0.1)},
+    }
+    for what, change in margins.items():
+        for correlation in (0.0, 0.9):
+            passes = (regression(draw(generator, reps, 25, correlation, **change), True) == 1).mean()
+            yield Row(f"regression, false PASS, paired, {what}, correlation {correlation:g}", passes, 0.0603)
