@@ -76,6 +76,18 @@ def newcombe(both, only_a, only_b, neither, z):
     return p - q + sqrt((u - p) ** 2 - 2 * phi * (u - p) * (q - low) + (q - low) ** 2)
 
 
+@pytest.mark.parametrize(
+    ("table", "lower", "upper"),
+    [((36, 12, 2, 0), 0.0569, 0.3404), ((20, 12, 2, 16), 0.0562, 0.3292)],
+)
+def test_the_bounds_on_paired_rates_are_the_published_ones(table, lower, upper):
+    """Newcombe (1998), Statistics in Medicine 17:2635, method 10, two-sided 95 %."""
+    a, b = masks(table)
+    assert rates_upper(a, b, 0.025) == pytest.approx(upper, abs=5e-5)
+    assert -rates_upper(b, a, 0.025) == pytest.approx(lower, abs=5e-5)
+
+
+
 @given(some.tuples(*[some.integers(0, 30)] * 4).filter(any), some.sampled_from([0.05, 0.025, 0.01]))
 def test_the_bound_on_paired_rates_is_newcombes(table, alpha):
     z = stats.norm.isf(alpha)
