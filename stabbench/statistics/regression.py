@@ -237,6 +237,8 @@ def regression_gate(
 
 
 def _mean_and_std(sample: Sample, of: Moments) -> str:
+    if of.n == 0:
+        return "none"
     return f"{sample.text(sample.measured(of.mean))} +- {sample.text(np.sqrt(of.variance))}"
 
 
