@@ -129,6 +129,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Know every group of the session, so that who waits can help; start the live line."""
     config, ours = session.config, our_items(session)
+    _check_more_seeds(config)
     if hasattr(config, "workeroutput"):
         config.workeroutput[PLANNED] = [astuple(item) for item in ours]
         config.workeroutput[COLLECTED] = config.stash.get(GROUPS, {})
@@ -138,6 +139,18 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         begin(session)
         if not config.option.collectonly and not hasattr(config, "workerinput"):
             _show_progress(config, [item.nodeid for item in session.items])
+
+
+def _check_more_seeds(config: pytest.Config) -> None:
+    """Refuse a second look that would be the first again; only suites tell how many seeds are planned."""
+    if config.option.stab_more_seeds is None:
+        return
+    from stabbench.pytest_plugin.collection import FEWEST
+
+    try:
+        options.check_more_seeds(config.option.stab_more_seeds, config.stash.get(FEWEST, 0))
+    except StabbenchError as error:
+        raise pytest.UsageError(str(error)) from error
 
 
 @pytest.hookimpl(optionalhook=True)
