@@ -77,8 +77,8 @@ def add_options(add: Callable[..., object]) -> None:
         "--stab-more-seeds",
         type=int,
         metavar="N",
-        help="run up to N seeds in all, more than are planned, for gates that are INCONCLUSIVE; the first look "
-        "has two thirds of the error rate, the second one third",
+        help="run up to N seeds in all, more than are planned, for gates that are INCONCLUSIVE; the first "
+        "look has two thirds of the error rate, the second one third",
     )
 
 

@@ -4,6 +4,7 @@ Exact for shares; for spread and mean by the formulas of `power`; for the gates 
 4,000 simulated experiments of normal scores from a fixed generator, the same ones for every number of seeds.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -107,15 +108,19 @@ def least_seeds(powers: Callable[[Ints], Floats], power: float, least: int = 1) 
     return int(seeds[np.argmax(enough)]) if enough.any() else None
 
 
-def least_simulated(power_at: Callable[[int], float], power: float) -> int | None:
-    """The same for a power that is simulated and grows with the number of seeds: by bisection, to 250."""
-    low, high = MIN_CANDIDATE - 1, MOST_SIMULATED
-    if power_at(high) < power:
-        return None
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if power_at(middle) >= power else (middle, high)
-    return high
+def least_simulated(power_at: Callable[[int], float], power: float, grows: bool = True) -> int | None:
+    """The same for a power that is simulated, from 5 to 250 seeds.
+
+    Args:
+        power_at: power at a number of seeds.
+        power: what is wanted.
+        grows: whether it grows with every seed, so that bisection finds it; that of counts goes up and down.
+    """
+    seeds = range(MIN_CANDIDATE, MOST_SIMULATED + 1)
+    if grows:
+        at = bisect_left(seeds, power, key=power_at)
+        return seeds[at] if at < len(seeds) else None
+    return next((n for n in seeds if power_at(n) >= power), None)
 
 
 def fewest_to_be_steadier(alpha: float = 0.05) -> int:

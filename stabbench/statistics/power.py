@@ -108,10 +108,16 @@ def spread_seeds_needed(
     return _scaled(_first(runs, np.maximum(passes, fails) >= POWER), n / n_learned)
 
 
+def mean_reach(n: ArrayLike, alpha: float = 0.05) -> Floats:
+    """How many standard deviations the mean of n runs must be from m for a verdict on "mean at least m"."""
+    runs = np.asarray(n, dtype=np.float64)
+    return np.asarray(scipy.special.stdtrit(runs - 1, 1 - alpha) / np.sqrt(runs))
+
+
 def mean_power(n: ArrayLike, gap: float, alpha: float = 0.05) -> Floats:
     """Probability of PASS of "mean at least m" where the true mean is `gap` standard deviations above m."""
-    runs = np.asarray(n, dtype=np.float64)
-    return np.asarray(scipy.special.ndtr(gap * np.sqrt(runs) - scipy.special.stdtrit(runs - 1, 1 - alpha)))
+    root = np.sqrt(np.asarray(n, dtype=np.float64))
+    return np.asarray(scipy.special.ndtr((gap - mean_reach(n, alpha)) * root))
 
 
 def mean_seeds_needed(gap: float, spread: float, n: int, n_learned: int, alpha: float = 0.05) -> int | None:

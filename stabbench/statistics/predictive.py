@@ -11,6 +11,7 @@ import scipy
 
 from stabbench.statistics.curtailment import look_alpha
 from stabbench.statistics.failures import failures_codes
+from stabbench.statistics.power import mean_reach
 from stabbench.statistics.spread import NORMAL_KURTOSIS, spread_factors
 
 
@@ -82,7 +83,7 @@ def mean_chances(gap: float, n: int, total: int, alpha: float = 0.05) -> Chances
         total: learned runs in all, more than n.
         alpha: level of each side.
     """
-    reach = scipy.special.stdtrit(total - 1, 1 - look_alpha(alpha, 2)) / np.sqrt(total)
+    reach = mean_reach(total, look_alpha(alpha, 2))
     spread = np.sqrt((total - n) / (total * n))  # of the mean of all about that of the first n
     return _chances(
         scipy.special.stdtr(n - 1, (gap - reach) / spread),
