@@ -78,7 +78,7 @@ def add_options(add: Callable[..., object]) -> None:
         type=int,
         metavar="N",
         help="run up to N seeds in all, more than are planned, for gates that are INCONCLUSIVE; the first "
-        "look has two thirds of the error rate, the second one third",
+        "look has three quarters of the error rate, the second the rest",
     )
 
 

@@ -33,9 +33,9 @@ class Stability(Scores):
 
     Attributes:
         verdicts: every verdict that was asked for, in order.
-        more: computes more seeds and returns the larger sample. With it a gate has two looks, at two thirds
-            and at one third of its alpha (Bonferroni): at the planned seeds and, if these are INCONCLUSIVE,
-            at all of them.
+        more: computes more seeds and returns the larger sample. With it a gate has two looks, at three
+            quarters and at one quarter of its alpha (Bonferroni): at the planned seeds and, if these are
+            INCONCLUSIVE, at all of them.
         looks: how many looks a gate has in all.
         judged: the sample of the last look: this one, or the larger one.
     """
