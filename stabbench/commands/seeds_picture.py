@@ -9,7 +9,7 @@ import matplotlib
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from stabbench.commands.seeds import Question, grid
+from stabbench.commands.seeds_questions import Question, grid
 from stabbench.leaderboard.plots import LAYERS, SETTINGS, TEXT
 
 MOST_LINES = 6

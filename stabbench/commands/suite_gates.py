@@ -88,7 +88,7 @@ def _planned(call: ast.Call, names: set[str], suite: Suite) -> PlannedGate:
     positions = list(inspect.signature(getattr(Stability, name)).parameters)[1:]
     given |= dict(zip(positions, call.args, strict=False))
     values = {key: value for key, node in given.items() if (value := _value(node, names, suite)) is not None}
-    shown = [f"{key}={values[key]}" if key in values else ast.unparse(node) for key, node in given.items()]
+    shown = [f"{key}={values.get(key, ast.unparse(node))}" for key, node in given.items()]
     known = all(isinstance(values.get(key), int | float) for key in GATES[name]) and name != "judge"
     text = f"{name}({', '.join(shown)})"
     return PlannedGate(name, text, values, known and ("alpha" in values or "alpha" not in given))
