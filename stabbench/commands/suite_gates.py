@@ -84,9 +84,9 @@ def _calls(tree: ast.Module) -> Iterator[ast.Call]:
 def _planned(call: ast.Call, names: set[str], suite: Suite) -> PlannedGate:
     assert isinstance(call.func, ast.Attribute)
     name = call.func.attr
-    given = {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg is not None}
     positions = list(inspect.signature(getattr(Stability, name)).parameters)[1:]
-    given |= dict(zip(positions, call.args, strict=False))
+    given = dict(zip(positions, call.args, strict=False))
+    given |= {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg is not None}
     values = {key: value for key, node in given.items() if (value := _value(node, names, suite)) is not None}
     shown = [f"{key}={values.get(key, ast.unparse(node))}" for key, node in given.items()]
     known = all(isinstance(values.get(key), int | float) for key in GATES[name]) and name != "judge"
