@@ -32,9 +32,9 @@ def early_stopping(reps: int, generator: np.random.Generator) -> Iterator[Row]:
     yield Row(
         "seeds saved, CoLA with 24 % failures, std of all runs at most 5", 1 - seeds.mean() / 25, least=0.78
     )
-    failed, half = generator.random((reps, 50)) < 0.20, st.look_alpha(0.05)
-    first = failures_codes(failed[:, :25].sum(axis=1), 25, 0.20, half)
-    final = np.where(first != 0, first, failures_codes(failed.sum(axis=1), 50, 0.20, half))
+    failed = generator.random((reps, 50)) < 0.20
+    first = failures_codes(failed[:, :25].sum(axis=1), 25, 0.20, st.look_alpha(0.05))
+    final = np.where(first != 0, first, failures_codes(failed.sum(axis=1), 50, 0.20, st.look_alpha(0.05, 2)))
     yield Row("two looks (25, then 50), p = p0 = 20 %: false PASS", (final == 1).mean(), most=0.05)
     yield Row("two looks (25, then 50), p = p0 = 20 %: false FAIL", (final == -1).mean(), most=0.05)
 

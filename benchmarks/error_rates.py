@@ -15,6 +15,7 @@ import gate_simulations as simulate
 import numpy as np
 from early_stopping import early_stopping
 from gate_simulations import Row
+from simulate_advice import advice
 from simulate_paired import paired_rates
 
 SEED = 20_210_325
@@ -33,6 +34,7 @@ BARS = {
     "B9": ("Degenerate samples", simulate.degenerate),
     "B10": ("Stars of a leaderboard, 25 runs each", simulate.stars),
     "B14": ("Runs paired by seed (25 runs each, 999 swaps)", paired_rates),
+    "B16": ("Following the advice of an INCONCLUSIVE gate: both looks together", advice),
 }
 
 

@@ -17,6 +17,7 @@ COMMANDS = {
     "init": ("stabbench.commands.init", "write a starter project: suite, settings, CI workflow, README"),
     "ls": ("stabbench.commands.ls", "list strategies, tasks, models and suites"),
     "plan": ("stabbench.commands.plan", "say what a suite would run, and how long it would take"),
+    "seeds": ("stabbench.commands.seeds", "say how many seeds it takes to decide which gate"),
     "exec": ("stabbench.commands.exec_", "compute one run from its request file, for any scheduler"),
     "show": ("stabbench.commands.show", "show the record of a run"),
     "merge": ("stabbench.commands.merge", "join stores, e.g. those of several shards"),

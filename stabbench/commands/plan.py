@@ -1,4 +1,4 @@
-"""``stabbench plan``: how many runs and steps, what is there already, how long the rest would take."""
+"""``stabbench plan``: how many runs and steps, what they can show, how long what is missing would take."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import argparse
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from stabbench import executors, tasks
+from stabbench.commands.gate_plans import lines_of
+from stabbench.commands.suite_gates import gates_of
 from stabbench.errors import RecordError, StabbenchError
 from stabbench.options import add_plan_options, chosen_strategies, plan_options
 from stabbench.overrides import replaced
-from stabbench.planning import data_of, plan_group
+from stabbench.planning import data_of, plan_group, planned_runs
 from stabbench.recipe import Recipe, evaluation_points
 from stabbench.requests import Group, Request
 from stabbench.runs import Store
@@ -74,6 +77,10 @@ def run(arguments: argparse.Namespace) -> int:
         )
         if missing:
             lacking.append((group, missing))
+    for file, suite in suites:
+        seeds = len({seed for seed, _ in planned_runs(suite, replace(options, shard=None))})
+        for line in lines_of(gates_of(file, suite), seeds):
+            _say(line)
     if arguments.write is not None:
         written = sum(_write(arguments.write, missing) for _, missing in lacking)
         _say(f"{written} request files written to {arguments.write}; run each with `stabbench exec FILE`")

@@ -7,6 +7,7 @@ is one: in a project without suites it is inert and costs next to nothing.
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Generator
 from dataclasses import astuple
 from typing import TYPE_CHECKING, Any
@@ -129,6 +130,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Know every group of the session, so that who waits can help; start the live line."""
     config, ours = session.config, our_items(session)
+    if config.option.stab_more_seeds and not hasattr(config, "workerinput"):
+        from stabbench.pytest_plugin.collection import FEWEST
+
+        _check_more_seeds(config, config.stash.get(FEWEST, 0))
     if hasattr(config, "workeroutput"):
         config.workeroutput[PLANNED] = [astuple(item) for item in ours]
         config.workeroutput[COLLECTED] = config.stash.get(GROUPS, {})
@@ -140,10 +145,23 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             _show_progress(config, [item.nodeid for item in session.items])
 
 
+def _check_more_seeds(config: pytest.Config, planned: int) -> None:
+    """Refuse a second look that would be the first again; only suites tell how many seeds are planned."""
+    try:
+        options.check_more_seeds(config.option.stab_more_seeds, planned)
+    except StabbenchError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
     """Hand out runs one at a time, since they are long, and start the live line."""
     if any(map(is_run, ids)):
+        if node.config.option.stab_more_seeds:
+            groups = Counter(
+                name.rpartition("-")[0] for name in ids if is_run(name) and ".replicate" not in name
+            )
+            _check_more_seeds(node.config, min(groups.values(), default=0))
         scheduler: Any = getattr(node.config.pluginmanager.get_plugin("dsession"), "sched", None)
         if getattr(scheduler, "maxschedchunk", 0) is None:
             scheduler.maxschedchunk = 1

@@ -55,6 +55,10 @@ def compared_with(module: ModuleType) -> tuple[str, ...]:
     return tuple(found)
 
 
+FEWEST = pytest.StashKey[int]()
+"""How many seeds the smallest suite plans."""
+
+
 class SuiteCollector(pytest.Collector):
     """Collects the run items of a suite, those that gates compare with included."""
 
@@ -72,6 +76,8 @@ class SuiteCollector(pytest.Collector):
         try:
             strategies = dict.fromkeys((*settings.strategies, *compared_with(module.obj)))
             runs = planned_runs(self.suite, settings.plan)
+            seeds = len({seed for seed, _ in runs})
+            self.config.stash[FEWEST] = min(seeds, self.config.stash.get(FEWEST, seeds))
             for ref in groups(self.suite, settings, tuple(strategies)):
                 self.config.stash[GROUPS][ref.key] = ref.name
                 for run in runs:

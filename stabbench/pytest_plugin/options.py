@@ -77,8 +77,8 @@ def add_options(add: Callable[..., object]) -> None:
         "--stab-more-seeds",
         type=int,
         metavar="N",
-        help="run up to N seeds in all for gates that are INCONCLUSIVE; each of the two looks has half the "
-        "error rate",
+        help="run up to N seeds in all, more than are planned, for gates that are INCONCLUSIVE; the first "
+        "look has three quarters of the error rate, the second the rest",
     )
 
 
@@ -125,6 +125,7 @@ class Settings:
         option = config.option
         worker: Mapping[str, Any] = getattr(config, "workerinput", {})
         from stabbench import executors
+        from stabbench.suite import parse_seeds
 
         strategies, plan = chosen_strategies(option), plan_options(option)
         check_positive(option, ("stab_threads", "stab_timeout", "stab_start_timeout", "stab_more_seeds"))
@@ -134,6 +135,8 @@ class Settings:
                 "--stab-more-seeds judges, a share of the seeds (--stab-shard) cannot be judged.",
                 "merge the shards first.",
             )
+        if plan.seeds is not None:
+            check_more_seeds(option.stab_more_seeds, len(parse_seeds(plan.seeds)))
         if option.stab_baseline is not None and plan.held:
             raise StabbenchError(
                 f"a baseline's seeds vary every random stream, yet {', '.join(plan.held)} would be held.",
@@ -176,6 +179,23 @@ class Settings:
 
         if not self.replay:
             check_devices(self.executor_options.devices)
+
+
+def check_more_seeds(more: int | None, planned: int) -> None:
+    """Check that ``--stab-more-seeds`` is more than what is planned.
+
+    Args:
+        more: the option's value.
+        planned: seeds of the smallest suite.
+
+    Raises:
+        StabbenchError: when there would be no second look.
+    """
+    if more is not None and more <= planned:
+        raise StabbenchError(
+            f"--stab-more-seeds {more} adds nothing: {planned} seeds are planned already.",
+            f"give the number of seeds in all, more than {planned}.",
+        )
 
 
 def _baseline(name: str | None, root: Path) -> Path | None:

@@ -23,6 +23,7 @@ from stabbench.text import shown, terminal, terminal_line
 
 if TYPE_CHECKING:
     from stabbench.samples.stability import Stability
+    from stabbench.statistics.evidence import Evidence
 
 PASS = "PASS"
 HEADERS = ("strategy", "task", "model", "n", "failed", "mean", "std", "best", "verdict")
@@ -56,6 +57,7 @@ def gate_properties(stability: Stability, model_reference: str, held: bool) -> l
         "stopped_early": seen.stopped_early,
         "environments": [note for verdict in stability.verdicts for note in verdict.environments],
         "verdicts": [[str(v.outcome), v.summary] for v in stability.verdicts],
+        "advice": [_advice(v.evidence) for v in stability.verdicts],
     }
     found: list[tuple[str, object]] = [(GATE, json.dumps(summary))]
     for verdict in stability.verdicts:
@@ -69,6 +71,12 @@ def gate_properties(stability: Stability, model_reference: str, held: bool) -> l
     return found
 
 
+def _advice(evidence: Evidence) -> list[Any]:
+    """Return how many seeds would decide, and how likely PASS and FAIL are with them, as far as is known."""
+    chances = [evidence.details.get(name) for name in ("chance_of_pass", "chance_of_fail")]
+    return [evidence.seeds_needed, *chances]
+
+
 class Summary:
     """Collects what the reports of runs and gates carry."""
 
@@ -79,6 +87,7 @@ class Summary:
         self.rows: dict[str, dict[str, Any]] = {}
         self.runs: dict[str, dict[RunId, dict[str, Any]]] = {}
         self.verdicts: dict[str, list[list[str]]] = {}
+        self.advice: dict[str, list[list[Any]]] = {}
         self.notes: dict[str, list[str]] = {}
         self.incomplete: set[str] = set()
         self.problems: list[str] = []
@@ -95,6 +104,7 @@ class Summary:
                 gate = json.loads(str(value))
                 self.rows[gate["group"]] = gate
                 self.verdicts.setdefault(gate["group"], []).extend(gate["verdicts"])
+                self.advice.setdefault(gate["group"], []).extend(gate["advice"])
                 self.notes.setdefault(gate["group"], []).extend(gate["environments"])
             elif name == BASELINE:
                 self.compared.add(str(value))
@@ -136,20 +146,37 @@ class Summary:
         }
 
     def remarks(self) -> list[str]:
-        """Return a line for each gate that did not pass, and how the baseline was used."""
+        """Return what did not pass, what would decide it, and how the baseline was used."""
         models = self.models()
         found = self.seeds() + self.environments()
         for group, verdicts in self.verdicts.items():
             row = self.rows[group]
-            bad = [text for outcome, text in verdicts if outcome != PASS]
             where = f" with {models[group]}" if len(set(models.values())) > 1 else ""
-            found += [f"{row['strategy']} on {row['task']}{where}: {text}" for text in bad]
+            bad = [
+                (f"{row['strategy']} on {row['task']}{where}: {text}", advice)
+                for (outcome, text), advice in zip(verdicts, self.advice[group], strict=True)
+                if outcome != PASS
+            ]
+            for line, (seeds, passes, fails) in bad:
+                found.append(line)
+                if passes is not None:
+                    found.append(f"  with {seeds} seeds: {chances(passes, fails)}, judging by those so far")
             if bad:
                 command = "analyse" if self.settings.plan.held else "report"  # reports take whole seeds only
                 found.append(f"  what happened: stabbench {command} {group[:12]}{self._store()}")
+        found += self._to_decide()
         if self.settings.baseline is not None:
             found.append(self._baseline(self.settings.baseline))
         return found
+
+    def _to_decide(self) -> list[str]:
+        """Return the command that would decide every gate that more seeds can decide."""
+        needed = [seeds for group in self.advice.values() for seeds, *_ in group if seeds is not None]
+        if not needed:
+            return []
+        given = [word for word in self.config.invocation_params.args if word != "--stab-replay"]
+        words = ["pytest", *map(str, given), "--stab-more-seeds", str(max(needed))]
+        return [f"to decide: {shlex.join(words)}"]
 
     def seeds(self) -> list[str]:
         """Return which random streams were held, and whether same-seed replicates were identical."""
@@ -217,6 +244,11 @@ class Summary:
         scores = (float(np.mean(found)), std, metric.best(found)) if found else (None, None, None)
         verdict = "no gate" if len(found) == len(runs) else "ERROR"
         return _cells({**names, "model": model}, (len(found), len(runs), failed), scores, verdict)
+
+
+def chances(passes: float, fails: float) -> str:
+    """Return the probabilities of the verdicts as percentages."""
+    return f"PASS {passes:.0%}, FAIL {fails:.0%}, else INCONCLUSIVE".replace("%", " %")
 
 
 def replicates_line(runs: Iterable[Mapping[str, Any]]) -> str:

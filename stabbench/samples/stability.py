@@ -33,8 +33,9 @@ class Stability(Scores):
 
     Attributes:
         verdicts: every verdict that was asked for, in order.
-        more: computes more seeds and returns the larger sample. With it a gate has two looks, each at half
-            its alpha (Bonferroni): at the planned seeds and, if these are INCONCLUSIVE, at all of them.
+        more: computes more seeds and returns the larger sample. With it a gate has two looks, at three
+            quarters and at one quarter of its alpha (Bonferroni): at the planned seeds and, if these are
+            INCONCLUSIVE, at all of them.
         looks: how many looks a gate has in all.
         judged: the sample of the last look: this one, or the larger one.
     """
@@ -211,7 +212,7 @@ class Stability(Scores):
 
     def is_certain_to_fail(self, at_most: float, alpha: float = 0.05) -> bool:
         """Return whether ``few_failures`` must FAIL whatever the seeds give that have not run yet."""
-        level = statistics.look_alpha(alpha, self.looks)
+        level = statistics.look_alpha(alpha, looks=self.looks)
         return is_certain_to_fail(self._failed_flags(), self.planned, at_most, level)
 
     @property
@@ -227,13 +228,14 @@ class Stability(Scores):
     def _judge(
         self, alpha: float, gate: Callable[[Stability, float], Evidence], other: Stability | None = None
     ) -> Verdict:
-        level, look = statistics.look_alpha(alpha, self.looks), 1
+        level, look = statistics.look_alpha(alpha, looks=self.looks), 1
         evidence = gate(self, level)
         if evidence.outcome is Outcome.INCONCLUSIVE and self.more is not None:
-            self.judged, look = self.more(), 2
-            evidence = gate(self.judged, level)
+            look, level = 2, statistics.look_alpha(alpha, 2)
+            self.judged = self.more()
+            evidence = replace(gate(self.judged, level), seeds_needed=None)  # there is no third look
         if self.looks > 1:
-            reason = f"{evidence.reason} (look {look} of {self.looks}, each at alpha {level:g})"
+            reason = f"{evidence.reason} (look {look} of {self.looks}, at alpha {level:.3g})"
             evidence = replace(evidence, reason=reason, details={**evidence.details, "look": look})
         notes = self.judged._environments(other)
         verdict = Verdict(replace(evidence, details={**evidence.details, **notes}))

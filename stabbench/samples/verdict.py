@@ -44,13 +44,15 @@ class Verdict:
 
     @property
     def summary(self) -> str:
-        """One line: outcome, gate, the numbers, and how many seeds would decide an INCONCLUSIVE one.
+        """One line: outcome, gate, the numbers, and what would decide an INCONCLUSIVE one.
 
         Names in it are shown as in a terminal; ``evidence.reason`` has them as they are.
         """
         text = f"{self.outcome} {self.evidence.gate}: {self.evidence.reason}"
         if self.outcome is Outcome.INCONCLUSIVE and self.evidence.seeds_needed is not None:
-            text += f" (about {self.evidence.seeds_needed} seeds in all would decide)"
+            text += (
+                f" (to decide: the same pytest command with --stab-more-seeds {self.evidence.seeds_needed})"
+            )
         return terminal_line("; ".join((text, *self.environments)))
 
     @property

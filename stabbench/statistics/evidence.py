@@ -48,8 +48,8 @@ class Evidence:
         lower: one-sided lower bound at the gate's alpha.
         upper: one-sided upper bound at the gate's alpha.
         p_value: the smallest adjusted p-value of the gate's tests, where it has tests.
-        seeds_needed: how many seeds in all would decide it with probability 0.8 if the truth is what was
-            observed; None when it is decided, or when no number up to 1,000 would.
+        seeds_needed: how many seeds in all would decide it, at a second look, with probability 0.8 if the
+            truth is what was observed; None when it is decided, or when no number up to 1,000 would.
         details: further numbers by name: parts of the test, thresholds, counts.
     """
 

@@ -70,3 +70,12 @@ def failures_limits(
     found = failures_codes(np.arange(n + 1), n, p0, alpha, all_is_fail)
     passing, failing = np.flatnonzero(found == 1), np.flatnonzero(found == -1)
     return (int(passing[-1]) if len(passing) else None), (int(failing[0]) if len(failing) else None)
+
+
+def binomial_tails(at_most: ArrayLike, at_least: ArrayLike, n: ArrayLike, p: float) -> tuple[Floats, Floats]:
+    """P(X <= at_most) and P(X >= at_least) of binomial counts; limits outside of 0 ... n are allowed."""
+    low, high = (np.asarray(x, dtype=np.float64) for x in (at_most, at_least))
+    runs = np.asarray(n, dtype=np.int64)
+    passes = np.where(low >= 0, scipy.special.bdtr(low.clip(0, runs), runs, p), 0.0)
+    above = scipy.special.bdtrc((high - 1).clip(0, runs), runs, p)
+    return passes, np.where(high <= 0, 1.0, np.where(high > runs, 0.0, above))

@@ -9,6 +9,7 @@ import scipy
 from stabbench.errors import StabbenchError
 from stabbench.statistics import power
 from stabbench.statistics.evidence import Evidence, Outcome, check_positive, check_probability, outcome_of
+from stabbench.statistics.predictive import mean_chances, spread_chances
 from stabbench.statistics.sample import MIN_LEARNED, Sample
 from stabbench.statistics.spread import spread_bounds, spread_codes
 
@@ -58,7 +59,7 @@ def spread_gate(
     low, high, allowed = sample.text(lower), sample.text(upper), sample.text(tau)
     reason = f"std {sample.text(s)} over {n_used} runs: {low} to {high} fits; allowed {allowed}{sample.unit}"
     degenerate = sample.degenerate if scope == "all" else sample.degenerate_learned
-    needed = None
+    needed, chances = None, {}
     if verdict is Outcome.PASS and degenerate:
         verdict, reason = Outcome.INCONCLUSIVE, degenerate
     elif (
@@ -70,7 +71,12 @@ def spread_gate(
         reason += "; but failures too rare to be seen here would raise it, and no failures gate has passed"
         needed = failures.seeds_needed if failures else None
     elif verdict is Outcome.INCONCLUSIVE and not degenerate:
-        needed = power.spread_seeds_needed(s, tau, sample.n, n_used, alpha)
+        kurtosis = float(bounds.kurtosis)
+        needed = power.spread_seeds_needed(s, tau, sample.n, n_used, alpha, kurtosis)
+        reason += power.no_number(needed)
+        if needed:
+            total = needed * n_used // sample.n
+            chances = spread_chances(s / tau, n_used, total, alpha, kurtosis)._asdict()
     details = {
         "n": n_used,
         "failed": sample.n_failed,
@@ -83,6 +89,7 @@ def spread_gate(
         "chi2_upper": chi2[1],
         "bonett_lower": bonett[0],
         "bonett_upper": bonett[1],
+        **chances,
     }
     return Evidence(name, verdict, reason, statistic, s, lower, upper, None, needed, details)
 
@@ -122,11 +129,14 @@ def mean_gate(sample: Sample, wanted: float, alpha: float = 0.05, scope: Scope =
     low, high, asked = sample.text(lower), sample.text(upper), sample.text(wanted)
     reason = f"mean {sample.text(mean)} over {n_used} runs: {low} to {high} fits; wanted {asked}{sample.unit}"
     degenerate = sample.degenerate if scope == "all" else sample.degenerate_learned
-    needed = None
+    needed, chances = None, {}
     if verdict is Outcome.PASS and degenerate:
         verdict, reason = Outcome.INCONCLUSIVE, degenerate
     elif verdict is Outcome.INCONCLUSIVE and not degenerate:
         needed = power.mean_seeds_needed(gap, s, sample.n, n_used, alpha)
+        reason += power.no_number(needed)
+        if needed:
+            chances = mean_chances(gap / s, n_used, needed * n_used // sample.n, alpha)._asdict()
     details = {
         "n": n_used,
         "failed": sample.n_failed,
@@ -135,6 +145,7 @@ def mean_gate(sample: Sample, wanted: float, alpha: float = 0.05, scope: Scope =
         "alpha": alpha,
         "scope": scope,
         "std": s,
+        **chances,
     }
     return Evidence(name, verdict, reason, statistic, mean, lower, upper, None, needed, details)
 

@@ -162,14 +162,14 @@ def regression_gate(
     name, statistic = "regression", "smallest p-value of spread, runs at chance, mean (Holm)"
     by_seed = pairs(candidate, baseline, paired, ("the candidate", "the baseline"), part=True)
 
-    def refuse(reason: str, needed: int | None = None) -> Evidence:
-        return Evidence(name, Outcome.INCONCLUSIVE, reason, statistic, seeds_needed=needed)
+    def refuse(reason: str) -> Evidence:
+        return Evidence(name, Outcome.INCONCLUSIVE, reason, statistic)
 
     for who, sample in (("candidate", candidate), ("baseline", baseline)):
         if sample.unclear:
             return refuse(f"{who}: {sample.unclear}")
     if candidate.n < MIN_CANDIDATE:
-        return refuse(f"{candidate.n} candidate runs, fewer than {MIN_CANDIDATE}", MIN_CANDIDATE)
+        return refuse(f"{candidate.n} candidate runs, fewer than {MIN_CANDIDATE}")
     if baseline.n < MIN_BASELINE:
         return refuse(
             f"the baseline has {baseline.n} runs, fewer than {MIN_BASELINE}: save one with more seeds"
@@ -208,11 +208,12 @@ def regression_gate(
         f"{candidate.unit}{'' if by_seed is None else ', paired by seed'}"
     )
     needed = None
-    if outcome is Outcome.INCONCLUSIVE and not refused:
+    if outcome is Outcome.INCONCLUSIVE and not refused and min(ok.sum(), base_ok.sum()) >= MIN_RUNS:
         margins = (alpha, margin, ratio_margin, failures_margin)
         needed = _paired_seeds_needed(by_seed, *margins) if by_seed else None
         if needed is None or needed > baseline.n:  # more seeds than the baseline has are no pairs
             needed = _seeds_needed(candidate, baseline, *margins)
+        reason += power.no_number(needed)
     details: dict[str, Any] = {
         "n": candidate.n,
         "failed": candidate.n_failed,
@@ -262,10 +263,8 @@ def _seeds_needed(
     ratio_margin: float,
     failures_margin: float,
 ) -> int | None:
-    """Candidate seeds in all that would decide, from the observed contrasts; None with too few of them."""
+    """Candidate seeds in all that would decide, from the observed contrasts."""
     ok, base_ok = candidate.learned, baseline.learned
-    if min(ok.sum(), base_ok.sum()) < MIN_RUNS:
-        return None
     x, y = moments(candidate.scores, ok), moments(baseline.scores, base_ok)
     zx = moments(absolute_deviations(candidate.scores, ok), ok)
     zy = moments(absolute_deviations(baseline.scores, base_ok), base_ok)

@@ -9,6 +9,7 @@ from stabbench.statistics import power
 from stabbench.statistics.evidence import Evidence, Outcome, check_probability, codes, outcome_of
 from stabbench.statistics.failures import clopper_pearson, failures_codes, failures_limits
 from stabbench.statistics.masked import Bools
+from stabbench.statistics.predictive import share_chances
 from stabbench.statistics.sample import Sample
 
 
@@ -104,13 +105,17 @@ def share_gate(sample: Sample, counted: Counted, at_most: float, alpha: float = 
     reason += f"; allowed {at_most:.1%}"
     if counted.all_is_fail and k == n:
         reason = f"every one of the {n} runs {counted.what}"
-    needed = None
+    needed: int | None = None
+    chances: dict[str, float] = {}
     if outcome is Outcome.PASS and sample.degenerate:
         outcome, reason = Outcome.INCONCLUSIVE, sample.degenerate
     elif outcome is Outcome.INCONCLUSIVE and k_most > k:
         reason = counted.why_unknown
     elif outcome is Outcome.INCONCLUSIVE and (not sample.degenerate or k / n > at_most):
         needed = power.failures_seeds_needed(k, n, at_most, alpha)  # a degenerate sample may still FAIL
+        reason += power.no_number(needed)
+        if needed:
+            chances = share_chances(k, n, needed, at_most, alpha, counted.all_is_fail)._asdict()
     passing, failing = failures_limits(n, at_most, alpha, counted.all_is_fail)
     details = {
         "n": n,
@@ -121,5 +126,6 @@ def share_gate(sample: Sample, counted: Counted, at_most: float, alpha: float = 
         "alpha": alpha,
         "pass_if_at_most": passing,
         "fail_if_at_least": failing,
+        **chances,
     }
     return Evidence(counted.gate, outcome, reason, statistic, k / n, lower, upper, None, needed, details)

@@ -10,6 +10,8 @@ from stabbench.statistics.evidence import codes
 from stabbench.statistics.masked import Bools, Floats, Ints, moments, trimmed_mean
 from stabbench.statistics.sample import MIN_LEARNED
 
+NORMAL_KURTOSIS = 3.0
+
 
 class SpreadBounds(NamedTuple):
     """Standard deviation (ddof=1) and its one-sided bounds, each at level alpha; same shape as the samples.
@@ -42,6 +44,24 @@ def chi2_factors(n: ArrayLike, alpha: float = 0.05) -> tuple[Floats, Floats]:
     # the chi-squared quantiles, through the incomplete gamma function
     return np.sqrt(2 * scipy.special.gammaincinv(df / 2, alpha) / df), np.sqrt(
         2 * scipy.special.gammainccinv(df / 2, alpha) / df
+    )
+
+
+def spread_factors(n: ArrayLike, alpha: float, kurtosis: float) -> tuple[Floats, Floats]:
+    """The same factors for the rule of the gate, in which the chi-squared and Bonett's bound must agree.
+
+    Args:
+        n: numbers of scores, 5 or more.
+        alpha: level of each side.
+        kurtosis: what Bonett's bound takes for the kurtosis of the scores.
+    """
+    runs = np.asarray(n, dtype=np.float64)
+    z = scipy.special.ndtri(1 - alpha)
+    c = runs / (runs - z)
+    se = c * np.sqrt(np.maximum(0.0, kurtosis - (runs - 3) / runs) / (runs - 1))
+    below, above = chi2_factors(runs, alpha)
+    return np.minimum(below, np.exp(-z * se / 2) / np.sqrt(c)), np.maximum(
+        above, np.exp(z * se / 2) / np.sqrt(c)
     )
 
 

@@ -157,6 +157,7 @@ def steadier_gate(
     needed = None
     if steadier is Outcome.INCONCLUSIVE and not any(side.degenerate for side in _hopefuls(a, b)):
         needed = _seeds_needed(a, b, by_seed, alpha)
+        reason += power.no_number(needed)
     p_a, p_b = (holm(p) for p in (tests.for_a, tests.for_b))
     details: dict[str, Any] = {
         "n_a": a.n,

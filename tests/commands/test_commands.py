@@ -211,7 +211,8 @@ def test_plan_says_what_is_known_before_it_measures(
     assert "48 training and 30 dev rows, 2 labels (training/dev): 'no' " in lines[0]
     assert "ours would train with bias_correction=true" in lines[1]
     assert "2 runs of 60 steps" in lines[2]
-    assert lines[3] == "No estimate: no run of a few steps ended within 0.01 s."
+    assert lines[3] == "what 2 seeds can show:"
+    assert lines[-1] == "No estimate: no run of a few steps ended within 0.01 s."
 
 
 class Stopped:

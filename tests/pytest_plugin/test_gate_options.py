@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 
@@ -11,7 +13,7 @@ from stabbench.runs import RunRecord, Score, Store
 from stabbench.samples.baselines import write_baseline
 from stabbench.samples.reader import load
 from stabbench.samples.stability import Stability
-from tests.pytest_plugin.conftest import Project
+from tests.pytest_plugin.conftest import SHORT, Project
 
 N, MAJORITY = 30, 20
 STEADY = [26, 27, 25, 26, 28, 27, 26, 25, 27, 26, 28, 26, 27, 25, 26, 27, 26, 28, 25, 26, 27, 26, 27, 25, 26]
@@ -185,7 +187,9 @@ def test_more_seeds_are_taken_for_an_undecided_gate(project: Project) -> None:
     fill(project, STEADY)
     found = project.run("suites/toy", "--stab-replay")
     assert found.code == 1
-    assert "about 14 seeds in all would decide" in found.output
+    assert "to decide: the same pytest command with --stab-more-seeds 20" in found.output
+    assert "  with 20 seeds: PASS 71 %, FAIL 0 %, else INCONCLUSIVE, judging by those so far" in found.output
+    assert re.search(r"^to decide: pytest .*suites/toy --stab-more-seeds 20$", found.output, re.MULTILINE)
     found = project.run("suites/toy", "--stab-replay", "--stab-more-seeds", "25", "--junitxml=out.xml")
     assert found.code == 0, found.output
     row = next(line for line in found.output.splitlines() if line.startswith("ours  "))
@@ -193,7 +197,7 @@ def test_more_seeds_are_taken_for_an_undecided_gate(project: Project) -> None:
     tree = ET.parse(project.folder / "out.xml")
     properties = {p.get("name"): p.get("value") for p in tree.iter("property")}
     assert properties["failures.look"] == "2"
-    assert properties["failures.alpha"] == "0.025"
+    assert properties["failures.alpha"] == str(0.05 / 4)
 
 
 def test_more_seeds_are_trained_when_the_store_lacks_them(project: Project) -> None:
@@ -203,8 +207,41 @@ def test_more_seeds_are_trained_when_the_store_lacks_them(project: Project) -> N
     )
     fill(project, STEADY[:3])
     found = project.run("suites/toy", "--stab-more-seeds", "4")
-    assert "look 2 of 2, each at alpha 0.025" in found.output
+    assert "look 2 of 2, at alpha 0.0125" in found.output
     assert {run.seed for run in Store(project.folder / ".stabbench").records()} == {0, 1, 2, 3}
+
+
+def test_the_advice_can_be_followed_word_by_word_and_leads_to_the_second_look(instant: Project) -> None:
+    gates = "def test_few_runs_fail(stability):\n    assert stability.few_failures(at_most=0.2)\n"
+    instant.write_suite(seeds=10, gates=gates)
+    first = instant.run("suites/toy")
+    advice = re.search(r"^to decide: pytest (.*)$", first.output, re.MULTILINE)
+    assert advice
+    second = instant.run(*shlex.split(advice[1])[len(SHORT + instant.options) :])
+    assert second.code == 0, second.output
+    assert "to decide" not in second.output
+    assert len(Store(instant.folder / ".stabbench").keys()) == 20
+
+
+def test_after_the_second_look_there_is_no_more_advice(project: Project) -> None:
+    project.write_suite(
+        seeds=10,
+        gates="def test_few_runs_fail(stability):\n    assert stability.few_failures(at_most=0.2)\n",
+    )
+    fill(project, STEADY)
+    found = project.run("suites/toy", "--stab-replay", "--stab-more-seeds", "12")
+    assert "look 2 of 2" in found.output
+    assert "to decide" not in found.output
+
+
+@pytest.mark.parametrize("how", [[], ["--stab-seeds", "10"], ["-n", "2"]])
+def test_more_seeds_than_planned_or_a_usage_error(project: Project, how: list[str]) -> None:
+    project.write_suite(seeds=10)
+    for more in ("10", "7") if "-n" not in how else ("7",):
+        found = project.run("suites/toy", "--stab-more-seeds", more, *how)
+        assert found.code == 4, found.output
+        assert f"--stab-more-seeds {more} adds nothing: 10 seeds are planned already" in found.output
+        assert "more than 10" in found.output
 
 
 def test_more_seeds_do_not_go_with_a_share(project: Project) -> None:

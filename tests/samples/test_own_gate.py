@@ -43,7 +43,7 @@ def test_two_looks_share_its_level() -> None:
     few.more, few.looks = lambda: many, 2
     verdict = few.judge(high_median(float(np.median(STEADY)) / N))
     assert "look 2 of 2" in verdict.summary
-    assert "alpha 0.025" in verdict.summary
+    assert "at alpha 0.0125" in verdict.summary
     assert few.judged is many
 
 

@@ -12,6 +12,7 @@ import stabbench.statistics as st
 from stabbench.errors import StabbenchError
 from stabbench.statistics import power
 from stabbench.statistics.failures import failures_codes
+from stabbench.statistics.spread import spread_codes
 
 PASS, FAIL, INCONCLUSIVE = st.Outcome
 
@@ -65,21 +66,22 @@ def test_a_tiny_group_says_how_many_seeds_would_decide():
     """Two of three failed: the failed runs share a score, which may not pass but may still fail."""
     few = st.Sample.of([50, 50, 60], [True, True, False], range(3))
     failures = st.failures_gate(few, 0.2)
-    assert (failures.outcome, failures.seeds_needed) == (INCONCLUSIVE, 7)
+    assert (failures.outcome, failures.seeds_needed) == (INCONCLUSIVE, 10)
     rare = st.Sample.of([50, 60, 60, 60, 60, 60], [True] + [False] * 5, range(6))
     assert st.failures_gate(rare, 0.5).seeds_needed is None  # more of the same could never pass
     assert st.spread_gate(few, 1.0).reason.startswith("1 run to judge, fewer than 5: at least 15 seeds")
 
 
-def test_a_clean_start_needs_29_seeds_to_exclude_ten_percent():
-    assert st.failures_gate(sample(25), 0.10).seeds_needed == 29
+def test_a_clean_start_needs_42_seeds_to_exclude_ten_percent_at_a_second_look():
+    """.9 ** 42 is the first power below .05 / 4."""
+    assert st.failures_gate(sample(25), 0.10).seeds_needed == 42
 
 
 def test_seeds_needed_keep_their_promise_by_simulation():
     k, n, p0 = 3, 25, 0.05
     needed = power.failures_seeds_needed(k, n, p0)
     more = np.random.default_rng(1).binomial(needed - n, k / n, 20_000)
-    decided = (failures_codes(k + more, needed, p0) != 0).mean()
+    decided = (failures_codes(k + more, needed, p0, st.look_alpha(0.05, 2)) != 0).mean()
     assert 0.78 < decided < 0.86
 
 
@@ -251,12 +253,12 @@ def test_seeds_needed_for_a_spread_are_the_first_with_enough_power(observed, tau
     scores = np.random.default_rng(2).normal(0, observed, (40_000, needed))
 
     def decided(n):
-        a, b = st.chi2_factors(n)
-        s = scores[:, :n].std(axis=1, ddof=1)
-        return ((s <= a * tau) | (s > b * tau)).mean()
+        """By the gate itself, whose kurtosis varies from sample to sample."""
+        bounds = st.spread_bounds(scores[:, :n], alpha=0.05 / 4)
+        return (spread_codes(bounds, tau) != 0).mean()
 
-    assert decided(needed) > 0.79
-    assert decided(needed - 2) < 0.81
+    assert decided(needed) > 0.77
+    assert decided(needed - 3) < 0.81
 
 
 def test_power_of_failures():

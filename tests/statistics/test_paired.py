@@ -87,7 +87,6 @@ def test_the_bounds_on_paired_rates_are_the_published_ones(table, lower, upper):
     assert -rates_upper(b, a, 0.025) == pytest.approx(lower, abs=5e-5)
 
 
-
 @given(some.tuples(*[some.integers(0, 30)] * 4).filter(any), some.sampled_from([0.05, 0.025, 0.01]))
 def test_the_bound_on_paired_rates_is_newcombes(table, alpha):
     z = stats.norm.isf(alpha)

@@ -118,12 +118,13 @@ def test_no_stop_before_it_is_certain():
         st.failures_stop([False] * 26, at_most_two)
 
 
-def test_two_looks_at_half_the_level():
-    assert st.look_alpha(0.05) == 0.025
+def test_two_looks_share_the_level():
+    assert [st.look_alpha(0.04, look) for look in (1, 2)] == pytest.approx([0.03, 0.01])
+    assert st.look_alpha(0.05, looks=1) == 0.05
     generator = np.random.default_rng(6)
     failed = generator.random((20_000, 50)) < 0.2
     first = failures_codes(failed[:, :25].sum(axis=1), 25, 0.2, st.look_alpha(0.05))
-    second = failures_codes(failed.sum(axis=1), 50, 0.2, st.look_alpha(0.05))
+    second = failures_codes(failed.sum(axis=1), 50, 0.2, st.look_alpha(0.05, 2))
     final = np.where(first != 0, first, second)
     assert (final == 1).mean() <= 0.055
     assert (final == -1).mean() <= 0.055
