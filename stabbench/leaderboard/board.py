@@ -113,10 +113,11 @@ def footnotes(rows: Sequence[Row], groups: Sequence[RunGroup], collection: Colle
         "What is said of a strategy holds for that dev set: other data would add their own variation.",
         "A run failed when it is not better, in integer counts, than the best constant classifier on the "
         "same dev set, or when its loss became NaN or infinite (it then has that classifier's score). A "
-        "run learned when it did not fail, does not give nearly the whole dev set one class, and is "
-        "significantly better than that classifier (exact test, one-sided, .05); a score without counts "
-        "may have to reach a declared floor instead. All others, failed ones included, are at chance: "
-        "of twenty runs that guess, about one still seems to have learned.",
+        "run learned when it did not fail, did not collapse (one class for nearly the whole dev set, or, "
+        "where no predictions are known, a training loss at the entropy of the labels), and is "
+        "significantly better than that classifier (exact test, one-sided, .05; where a floor was "
+        "declared, it reaches that instead). All others are at chance, failed ones included, and those of "
+        "which nothing tells. Of twenty runs that guess, about one still seems to have learned.",
         "Runs at chance are part of mean, std, best and of the expected maximum. Planned = finished + "
         "errored + missing.",
         "At chance and failed: k of n finished runs, with the exact 95 % interval (Clopper and Pearson). "
@@ -130,11 +131,12 @@ def footnotes(rows: Sequence[Row], groups: Sequence[RunGroup], collection: Colle
         "scores are close or high: see std and mean.",
         "Order on a task: nobody stands behind a strategy that it is steadier than by the two-part gate "
         "(runs at chance by Boschloo, spread of the learned runs by Brown and Forsythe; not if its mean "
-        "is significantly lower); then fewer runs at chance, smaller std of learned, better mean. Those "
+        "is significantly worse); then fewer runs at chance, smaller std of learned, better mean. Those "
         "judged FAIL come behind, then those not ranked. Over tasks: the mean of the places.",
         "≈ marks the best of a task, which is the first in its order, and all that cannot be told from "
         "it: the best is not shown to be steadier by that gate (Holm-adjusted over the strategies, .05). "
-        "None that is judged FAIL is marked, and nobody is where the scores of the best hardly vary.",
+        "None that is judged FAIL is marked, and nobody is where the scores of the best hardly vary "
+        "or nothing tells whether it learned.",
         "Star at a verdict: of the strategies of a task that are ranked and not judged FAIL, the one with "
         "the smallest std of learned runs, tested against the next larger by Brown and Forsythe (centre = "
         "median), two-sided, Holm-adjusted over the model's tasks: * p <= .05, ★ p <= .001. None if that "

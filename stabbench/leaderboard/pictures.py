@@ -213,7 +213,8 @@ def curves(groups: Sequence[RunGroup]) -> Picture | None:
         first.model,
         first.task,
         f"Training on {shown(first.task)}: {len(good['runs'])} runs of "
-        f"{shown(good['strategy'])} that learned and {len(bad['runs'])} of {shown(bad['strategy'])} that failed. "
+        f"{shown(good['strategy'])} that learned and {len(bad['runs'])} of {shown(bad['strategy'])} "
+        "that failed. "
         "The dashed line is the entropy of the labels, the loss of a model that has learned nothing else.",
         rounded({"sides": sides, **axis(first)}),
     )
@@ -231,11 +232,12 @@ def _traced(group: RunGroup, kind: str) -> list[RunWithTraces]:
 
 
 def gradients(groups: Sequence[RunGroup]) -> Picture | None:
-    """Return gradient norms by layer of a failed run and one that learned (Fig. 4), of one strategy if possible."""
+    """Return gradient norms by layer of a failed run and of one that learned (Fig. 4)."""
     failed = {g.strategy: r for g in groups for r in reversed(_traced(g, FAILED)) if r.traces.layer_norms}
     good = {g.strategy: r for g in groups for r in reversed(_traced(g, LEARNED)) if r.traces.layer_norms}
     if not failed or not good:
         return None
+    # of one strategy where there is one
     both = [strategy for strategy in failed if strategy in good]
     names = (both[0], both[0]) if both else (next(iter(failed)), next(iter(good)))
     chosen = (failed[names[0]], good[names[1]])

@@ -129,7 +129,7 @@ def _scores(data: dict[str, Any]) -> str:
 
 
 def _plain_numbers(axis: Axis) -> None:
-    """Label a logarithmic axis without mathematical markup; a short one at 2 and 5 times powers of ten too."""
+    """Label a logarithmic axis without mathematical markup; a short one at 2 and 5 times tens too."""
     low, high = axis.get_view_interval()
     if high < 100 * low:
         axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
