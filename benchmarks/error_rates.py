@@ -13,6 +13,7 @@ from pathlib import Path
 
 import gate_simulations as simulate
 import numpy as np
+import simulate_board
 from early_stopping import early_stopping
 from gate_simulations import Row
 
@@ -31,6 +32,8 @@ BARS = {
     "B8": ("Early stopping, 25 seeds", early_stopping),
     "B9": ("Degenerate samples", simulate.degenerate),
     "B10": ("Stars of a leaderboard, 25 runs each", simulate.stars),
+    "B11": ("Boards on which a strategy learned nothing (25 runs each)", simulate_board.chance_worlds),
+    "B12": ("Near the best of a board (25 runs each)", simulate_board.near_best),
 }
 
 

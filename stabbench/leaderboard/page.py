@@ -25,9 +25,10 @@ DATA_BUDGET = 2_600_000
 curves, those of runs at chance first, then a sample of the others."""
 
 LAYER_POINTS = 15
+
 ROW = (
-    "model", "task", "strategy", "group", "metric", "constant", "reason", "environment", "verdict", "finished",
-    "at_chance", "same_as",
+    "model", "task", "strategy", "group", "metric", "constant", "reason", "environment", "verdict",
+    "finished", "at_chance", "same_as",
 )  # fmt: skip
 """What the page knows of a row by the names of its attributes."""
 
@@ -120,7 +121,7 @@ def _shown(data: Any) -> Any:
 
 
 def _row(row: Row, columns: Sequence[Column]) -> dict[str, Any]:
-    """Return the cells of a row as [text, sorting key, interval, hint], and what the rest of the page needs."""
+    """Return the cells of a row as [text, sorting key, interval, hint], and what else the page needs."""
     cells = [column.cell(row) for column in columns]
     return {
         **{name: rounded(getattr(row, name)) for name in ROW},
