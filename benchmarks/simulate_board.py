@@ -28,7 +28,7 @@ def drawn(group: Group) -> Strategy:
 
 
 def above_majority(generator: np.random.Generator) -> Sample:
-    """Runs that are right on 1 to 4 rows more than the constant classifier, by the clearest counts there are."""
+    """Runs that are right on 1 to 4 rows more than the constant classifier, and wrong on none more."""
     gained = generator.integers(1, 5, RUNS)
     learned = [st.mcnemar(int(more), 0) <= ALPHA for more in gained]
     return Sample.of(100 * (MAJORITY + gained) / ROWS, seeds=range(RUNS), learned=learned)
