@@ -72,14 +72,23 @@
     return made;
   }
 
-  // Every run of the visible task on which most runs are at chance: a strip a strategy, in the task's order.
+  // The model that the sentence and the picture are about: the chosen one, or the one with most runs.
+  function modelInView() {
+    const chosen = byId("model").value;
+    if (chosen !== "") return data.rows[chosen].model;
+    const runs = (name) => data.rows.reduce((sum, row) => sum + (row.model === name ? row.finished : 0), 0);
+    return data.models.map((model) => model.name).sort((one, other) => runs(other) - runs(one))[0];
+  }
+
+  // Every run of the visible task of that model on which most runs are at chance: a strip a strategy, in the task's order.
   function drawGlance() {
-    const tasks = Map.groupBy(visible(), (row) => JSON.stringify([row.model, row.task]));
+    const found = visible().filter((row) => row.model === modelInView());
     byId("strips").replaceChildren();
     byId("glance-title").textContent = "";
-    if (!tasks.size) return;
+    if (!found.length) return;
     const lost = (rows) => rows.reduce((sum, row) => sum + row.at_chance, 0);
-    const all = [...tasks.values()].sort((one, other) => lost(other) - lost(one))[0];
+    const tasks = unique(found.map((row) => row.task)).map((task) => found.filter((row) => row.task === task));
+    const all = tasks.sort((one, other) => lost(other) - lost(one))[0];
     const rows = all.length > 24 ? [...all.slice(0, 12), ...all.slice(-12)] : all;
     const { task, model, metric, scale, constant } = rows[0];
     byId("glance-title").textContent = `Every run on ${task} with ${model}, steady strategies first`
@@ -96,7 +105,7 @@
     rows.forEach((row, place) => {
       const middle = place * line + line / 2;
       if (place % 2 === 0) svg.append(vector("rect", { class: "band", x: 0, y: place * line, width, height: line }));
-      svg.append(vector("text", { x: 2, y: middle + 4 }, `${row.sign || " "} ${short(row.strategy, letters - 2)}`));
+      svg.append(vector("text", { x: 2, y: middle + 4 }, `${row.sign || "\u2026"} ${short(row.strategy, letters - 2)}`));
       data.groups[row.group].runs.forEach(([, , score, kind], index) => {
         const x = across(scale * score), y = middle + (((index * 0.618034) % 1) - 0.5) * 9;
         const look = { class: kindClass[kind] };
@@ -362,9 +371,7 @@
   }
 
   function drawHeadline() {
-    const chosen = byId("model").value;
-    const name = chosen === "" ? data.models[0].name : data.rows[chosen].model;
-    byId("headline").textContent = data.models.find((model) => model.name === name).headline;
+    byId("headline").textContent = data.models.find((model) => model.name === modelInView()).headline;
   }
 
   function draw() { drawHeadline(); drawGlance(); drawOverview(); drawCharts(); drawTable(); }
