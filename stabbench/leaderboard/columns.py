@@ -187,7 +187,7 @@ STD = Column(
     "std",
     "Standard deviation of all finished runs (ddof = 1), with Bonett's interval.",
     spread,
-    estimate,
+    _spread_marked,
     level="90 %",
 )
 STD_LEARNED = Column(
@@ -274,12 +274,13 @@ LAYOUT = Layout(
         EXPECTED_MAX, EXPECTED_MAX_DODGE, PER_POINT, DISAGREEMENT, VERDICT, REASON, ENVIRONMENT, SECONDS,
         UPDATES, REPLICATES, STAR, STAR_P, NEAR_BEST,
     ),
-    overview=(replace(AT_CHANCE, show=_judged), MEAN, replace(STD, show=_spread_marked)),
+    overview=(replace(AT_CHANCE, show=_judged), MEAN, STD),
     details=(
-        VERDICT, replace(AT_CHANCE, align="left"), FAILED, MEAN, BEST_CHECKPOINT, STD, STD_LEARNED, BEST,
-        BEST_OF_1, replace(BEST_OF_5, head="of 5"), replace(BEST_OF_10, head="of 10"), RUNS,
+        VERDICT, replace(AT_CHANCE, align="left"), FAILED, MEAN, BEST_CHECKPOINT, replace(STD, show=estimate),
+        STD_LEARNED, BEST, BEST_OF_1, replace(BEST_OF_5, head="of 5"), replace(BEST_OF_10, head="of 10"),
+        RUNS,
     ),
-    latex=(replace(AT_CHANCE, show=_marked), MEAN, replace(STD, show=_spread_marked), BEST),
+    latex=(replace(AT_CHANCE, show=_marked), MEAN, STD, BEST),
     page=(
         STRATEGY, TASK, VERDICT, AT_CHANCE, FAILED, MEAN, BEST_CHECKPOINT, STD, STD_LEARNED, BEST, BEST_OF_1,
         BEST_OF_5, BEST_OF_10, DISAGREEMENT, RUNS, MODEL,
