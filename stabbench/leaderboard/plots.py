@@ -86,6 +86,7 @@ def _panels(
     left: float = 0.6,
     right: float = 0.1,
     top: float = 0.3,
+    bottom: float = 0.5,
     **options: Any,
 ) -> tuple[Figure, list[Axes]]:
     """Return a figure of some panels; height and margins in inches."""
@@ -94,7 +95,7 @@ def _panels(
     figure.subplots_adjust(
         left=left / WIDTH,
         right=1 - right / WIDTH,
-        bottom=0.5 / height,
+        bottom=bottom / height,
         top=1 - top / height,
         wspace=0.08,
         hspace=0.12,
@@ -139,7 +140,7 @@ def _plain_numbers(axis: Axis) -> None:
 
 def _learning_rates(data: dict[str, Any]) -> Figure:
     panels = data["panels"]
-    figure, axes_list = _panels(2 * len(panels), 3.2, top=0.5, sharey=True)
+    figure, axes_list = _panels(2 * len(panels), 3.5, top=0.5, bottom=0.8, sharey=True)
     kinds = [(panel, kind) for panel in panels for kind in ("without", "with")]
     for axes, (panel, kind) in zip(axes_list, kinds, strict=True):
         rates = sorted({rate for rate, _ in panel["without"] + panel["with"]})

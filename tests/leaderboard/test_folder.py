@@ -15,7 +15,7 @@ from stabbench.cli import main
 from stabbench.leaderboard import page
 from stabbench.leaderboard.board import Board, build
 from stabbench.leaderboard.output import PAGE, differences, write
-from stabbench.leaderboard.pictures import pictures, slug
+from stabbench.leaderboard.pictures import Picture, pictures, slug
 from stabbench.leaderboard.plots import darkened, draw, mark
 from stabbench.samples.archive import write_archive
 from stabbench.samples.collection import Collection
@@ -57,6 +57,12 @@ def test_a_grid_of_learning_rates_is_drawn_where_there_is_one() -> None:
         assert [rate for rate, _ in panel[kind]] == [1e-4, 3e-4, 1e-3]
         assert all(len(scores) == 6 for _, scores in panel[kind])
     ElementTree.fromstring(draw(grid))
+
+
+def test_losses_within_a_decade_have_more_than_one_label() -> None:
+    points = [[0.2, 90.0, "learned"], [0.6, 53.0, "at chance"], [0.69, 52.0, "failed"]]
+    drawn = Picture("losses", "m", "t", "", {"points": points, "entropy": 0.69, "metric": "x", "unit": ""})
+    assert {"0.2", "0.5"} <= set(re.findall(r">([\d.]+)</text>", draw(drawn)))
 
 
 def test_slugs_of_different_names_differ() -> None:

@@ -141,6 +141,18 @@ def test_nobody_is_near_a_best_one_at_its_ceiling_and_it_has_no_star() -> None:
     assert (found.sample, found.p_value) == (1, 1.0)
 
 
+def test_near_the_best_is_at_five_per_cent_over_all_strategies() -> None:
+    base = scipy.stats.norm.ppf((np.arange(25) + 0.5) / 25)
+    best = Sample.of(70 + 2 * base, seeds=range(25))
+    other = Sample.of(70 + 3.4 * base, seeds=range(25))
+    p = (
+        2 * scipy.stats.levene(best.scores, other.scores, center="median").pvalue
+    )  # Holm over the gate's parts
+    assert 0.05 / 3 < p < 0.05
+    assert standings([best, other], [False] * 2).near_best == [True, False]
+    assert standings([best, other, other, other], [False] * 4).near_best == [True] * 4
+
+
 def test_the_star_is_brown_forsythe_on_the_runs_that_learned() -> None:
     rng = np.random.default_rng(3)
     samples = [sample(rng, 70, 5, 1), sample(rng, 70, 1, 2), sample(rng, 70, 3)]
