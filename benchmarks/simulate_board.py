@@ -61,10 +61,10 @@ def judged(samples: Sequence[Sample]) -> tuple[list[bool], list[bool | None], in
 
 
 def chance_worlds(reps: int, generator: np.random.Generator) -> Iterator[Row]:
-    """B11 on boards; a tenth of the repetitions, since each board is ranked for itself."""
+    """B11 on boards; a sixteenth of the repetitions, since each board is ranked for itself."""
     for name, world in (("1 to 4 rows above the majority", above_majority), ("guessing", guessing)):
         for others in ((DEVLIN,), (HONEST,), (HONEST, DEVLIN), (HONEST, UNSTEADY, DEVLIN)):
-            boards = [judged([make(generator) for make in (world, *others)]) for _ in range(reps // 10)]
+            boards = [judged([make(generator) for make in (world, *others)]) for _ in range(reps // 16)]
             with_what = {1: "Devlin" if others == (DEVLIN,) else "an honest one", 2: "an honest one, Devlin"}
             at = f"{name}, beside {with_what.get(len(others), 'two honest ones, Devlin')}"
             yield Row(f"star, {at}", float(np.mean([star == 0 for _, _, star in boards])), most=0.0)
@@ -72,9 +72,9 @@ def chance_worlds(reps: int, generator: np.random.Generator) -> Iterator[Row]:
 
 
 def near_best(reps: int, generator: np.random.Generator) -> Iterator[Row]:
-    """B12, and how often the board separates; a tenth of the repetitions."""
+    """B12, and how often the board separates; a sixteenth of the repetitions."""
     wrong, honest, dull = [], [], []
-    for _ in range(reps // 10):
+    for _ in range(reps // 16):
         shares = generator.random(4) * generator.choice((0.3, 1.0))
         failing, near, _ = judged([drawn(named(RTE, share))(generator) for share in shares])
         wrong.append(any(fails and flag for fails, flag in zip(failing, near, strict=True)))
