@@ -13,6 +13,7 @@ from pathlib import Path
 
 import gate_simulations as simulate
 import numpy as np
+import simulate_board
 from early_stopping import early_stopping
 from gate_simulations import Row
 from simulate_advice import advice
@@ -35,6 +36,8 @@ BARS = {
     "B10": ("Stars of a leaderboard, 25 runs each", simulate.stars),
     "B14": ("Runs paired by seed (25 runs each, 999 swaps)", paired_rates),
     "B16": ("Following the advice of an INCONCLUSIVE gate: both looks together", advice),
+    "B11": ("Boards on which a strategy learned nothing (25 runs each)", simulate_board.chance_worlds),
+    "B12": ("Near the best of a board (25 runs each)", simulate_board.near_best),
 }
 
 

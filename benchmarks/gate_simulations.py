@@ -9,6 +9,7 @@ from score_models import BASELINES, COLA, MIXTURES, MRPC, RTE, Group, named
 
 import stabbench.statistics as st
 from stabbench.statistics.failures import failures_codes
+from stabbench.statistics.masked import moments
 from stabbench.statistics.regression import not_worse, regression_codes, regression_tests
 from stabbench.statistics.spread import spread_codes
 from stabbench.statistics.steadier import steadier_codes, steadier_tests
@@ -256,11 +257,15 @@ def stars(reps: int, generator: np.random.Generator) -> Iterator[Row]:
     for m in (2, 3, 5):
         worst = {0.05: 0.0, 0.001: 0.0}
         for group in MIXTURES:
-            scores = np.stack([group.draw(generator, reps, 25)[0] for _ in range(m)], axis=1)
-            order = np.argsort(scores.std(axis=-1, ddof=1), axis=1)[..., None]
-            best, second = (np.take_along_axis(scores, order[:, i : i + 1], 1)[:, 0] for i in (0, 1))
-            every = np.ones(best.shape, bool)
-            p = spread_test(best, second, every, every).p_value
+            drawn = [group.draw(generator, reps, 25) for _ in range(m)]
+            scores, learned = (np.stack(part, axis=1) for part in zip(*drawn, strict=True))
+            order = np.argsort(moments(scores, learned).variance, axis=1)[..., None]
+            best, second, keep_best, keep_second = (
+                np.take_along_axis(part, order[:, i : i + 1], 1)[:, 0]
+                for part in (scores, learned)
+                for i in (0, 1)
+            )
+            p = spread_test(best, second, keep_best, keep_second).p_value
             worst = {level: max(rate, (p <= level).mean()) for level, rate in worst.items()}
         for level, rate in worst.items():
             bar = 0.035 if (m, level) == (3, 0.05) else None

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import fmean
 from typing import Any
 
 from stabbench.leaderboard.column import Layout
 from stabbench.leaderboard.columns import LAYOUT
 from stabbench.leaderboard.published import Published
 from stabbench.leaderboard.ranking import rank
-from stabbench.leaderboard.table import ALLOWED_FAILURES, RANKED_RUNS, Row, State
+from stabbench.leaderboard.table import ALLOWED_AT_CHANCE, RANKED_RUNS, Row, State
 from stabbench.samples.collection import Collection
 from stabbench.samples.groups import RunGroup, group_runs
 
@@ -24,7 +25,7 @@ class Board:
     """A leaderboard.
 
     Attributes:
-        rows: in the order in which they are shown.
+        rows: by model, task and place.
         published: figures of papers, never mixed with the rows.
         footnotes: what a reader must know to read the numbers.
         layout: which columns each output shows.
@@ -45,15 +46,19 @@ class Board:
         return sorted({row.task for row in self.rows if row.model == model})
 
     def strategies(self, model: str) -> list[str]:
-        """Return the strategies of a model, from steady to unsteady."""
-        return list(dict.fromkeys(row.strategy for row in self.rows if row.model == model))
+        """Return the strategies of a model, from steady to unsteady: by their mean place over its tasks."""
+        places: dict[str, list[int]] = {}
+        for row in self.rows:
+            if row.model == model:
+                places.setdefault(row.strategy, []).append(row.place)
+        return sorted(places, key=lambda strategy: (fmean(places[strategy]), strategy))
 
     def row(self, model: str, task: str, strategy: str) -> Row | None:
         """Return one row, or ``None`` where nothing was run."""
         return self._places.get((model, task, strategy))
 
     def rows_of(self, model: str, task: str) -> list[Row]:
-        """Return the rows of a task, from steady to unsteady."""
+        """Return the rows of a task, from steady to unsteady on that task."""
         return [row for row in self.rows if (row.model, row.task) == (model, task)]
 
     @cached_property
@@ -107,23 +112,36 @@ def footnotes(rows: Sequence[Row], groups: Sequence[RunGroup], collection: Colle
         "Scores are those of the end of training on the fixed dev set, in points (100 times the metric). "
         "What is said of a strategy holds for that dev set: other data would add their own variation.",
         "A run failed when it is not better, in integer counts, than the best constant classifier on the "
-        "same dev set, or when its loss became NaN or infinite (it then has that classifier's score). "
-        "Failed runs are part of mean, std, max and of the expected maximum. Planned = finished + errored "
-        "+ missing.",
-        "failed: k of n finished runs, with the exact 95 % interval (Clopper and Pearson). std: ddof = 1, "
-        "over all finished runs; std of successes: the same without the failed ones. Best of k: the unbiased "
-        "expected maximum of k tries (U-statistic).",
-        f"Verdict: at most {ALLOWED_FAILURES:.0%} of all seeds fail. PASS (✔): the one-sided 95 % upper "
-        "bound is not above that; FAIL (✘): the lower bound is above it, or every run failed; else "
-        "INCONCLUSIVE (?): these seeds cannot decide.",
-        "Star at a std: the smallest of its task, tested against the next larger one by Brown and Forsythe "
-        "(centre = median), two-sided, Holm-adjusted over the model's tasks: * p <= .05, ★ p <= .001. "
-        "The stars of Mosbach et al. are p < .001 by Levene's test with a centre that they do not name. No "
-        "star for a strategy of which half the runs failed, or which fails more often (Boschloo, .05).",
-        "≈ marks the best of a task (fewest failed runs, then smallest std; none where even that one is "
-        "judged FAIL) and all that cannot be told from it: the best is not shown to be steadier (failures by "
-        "Boschloo, spread of the successes by Brown and Forsythe; Holm-adjusted over both and over the "
-        "strategies, .05).",
+        "same dev set, or when its loss became NaN or infinite (it then has that classifier's score). A "
+        "run learned when it did not fail, did not collapse (one class for nearly the whole dev set, or, "
+        "where no predictions are known, a training loss at the entropy of the labels), and is "
+        "significantly better than that classifier (exact test, one-sided, .05; where a floor was "
+        "declared, it reaches that instead). All others are at chance, failed ones included, and those of "
+        "which nothing tells. Of twenty runs that guess, about one still seems to have learned.",
+        "Runs at chance are part of mean, std, best and of the expected maximum. Planned = finished + "
+        "errored + missing.",
+        "At chance and failed: k of n finished runs, with the exact 95 % interval (Clopper and Pearson). "
+        "std: ddof = 1, over all finished runs; std of learned: over the runs that learned. Best of k: "
+        "the unbiased expected maximum of k tries (U-statistic). Mean, best checkpoint: the mean had "
+        "every run stopped at its best evaluation, which is chosen on the same dev set; a run that falls "
+        "back later shows in the mean only.",
+        f"Verdict: at most {ALLOWED_AT_CHANCE:.0%} of all seeds are at chance. PASS (✔): the one-sided 95 "
+        "% upper bound is not above that; FAIL (✘): the lower bound is above it; else INCONCLUSIVE (?): "
+        "these seeds cannot decide. A PASS says that at least four of five seeds learn something, not that "
+        "scores are close or high: see std and mean.",
+        "Order on a task: nobody stands behind a strategy that it is steadier than by the two-part gate "
+        "(runs at chance by Boschloo, spread of the learned runs by Brown and Forsythe; not if its mean "
+        "is significantly worse); then fewer runs at chance, smaller std of learned, better mean. Those "
+        "judged FAIL come behind, then those not ranked. Over tasks: the mean of the places.",
+        "≈ marks the best of a task, which is the first in its order, and all that cannot be told from "
+        "it: the best is not shown to be steadier by that gate (Holm-adjusted over the strategies, .05). "
+        "None that is judged FAIL is marked, and nobody is where the scores of the best hardly vary "
+        "or nothing tells whether it learned.",
+        "Star at a verdict: of the strategies of a task that are ranked and not judged FAIL, the one with "
+        "the smallest std of learned runs, tested against the next larger by Brown and Forsythe (centre = "
+        "median), two-sided, Holm-adjusted over the model's tasks: * p <= .05, ★ p <= .001. None if that "
+        "other one is at chance significantly less often or has a significantly better mean. The stars of "
+        "Mosbach et al. are p < .001 by Levene's test on all runs with a centre that they do not name.",
     ]
     if State.SMALL in states:
         notes.append(
@@ -137,6 +155,12 @@ def footnotes(rows: Sequence[Row], groups: Sequence[RunGroup], collection: Colle
             "§ stopped early: planned seeds were left out, since a FAIL was certain without them. The other "
             "numbers would be biased and are not shown; not ranked."
         )
+    if copies := [row for row in rows if row.state is State.COPY]:
+        pairs = sorted({f"{row.strategy} those of {row.same_as}" for row in copies})
+        notes.append(
+            f"= the very scores of another strategy in every seed ({', '.join(pairs)}): what sets it apart "
+            "changed no score here, so it shares the other's place and takes no part in tests."
+        )
     if mixed := sum(bool(row.environment) for row in rows):
         notes.append(
             f"¶ mixed environment, {mixed} of {len(rows)} rows: their runs differ in a version, device or "
@@ -145,7 +169,7 @@ def footnotes(rows: Sequence[Row], groups: Sequence[RunGroup], collection: Colle
         )
     if lower := sorted({row.metric for row in rows if row.scored_by.better == "lower"}):
         notes.append(
-            f"Of {', '.join(lower)} the lower score is the better one: max is the lowest score there."
+            f"Of {', '.join(lower)} the lower score is the better one: best is the lowest score there."
         )
     if unscaled := sorted({row.metric for row in rows if row.scored_by.scale == 1}):
         notes.append(f"Scores of {', '.join(unscaled)} are shown as they were measured, not in points.")

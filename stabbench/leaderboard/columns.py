@@ -44,6 +44,12 @@ def spread(row: Row) -> Estimate:
     return Estimate(row.std, *(end if isfinite(end) else None for end in ends))
 
 
+def at_chance_rate(row: Row) -> Estimate:
+    """Return the number of runs at chance with the exact bounds on their share (Clopper and Pearson)."""
+    low, high = statistics.clopper_pearson(row.at_chance, row.finished, 0.025)
+    return Estimate(row.at_chance, float(low), float(high))
+
+
 def best_of(row: Row, tries: int) -> float | None:
     """Return the expected best score of some tries (unbiased)."""
     enough = row.unbiased and tries <= row.finished
@@ -92,25 +98,31 @@ def updates(row: Row) -> int | None:
 
 
 def _verdict(value: str, row: Row) -> Cell:
-    return Cell(value, key=VERDICTS.index(value), hint=row.reason)
+    return Cell(value, **_compared(row), key=VERDICTS.index(value), hint=row.reason)
 
 
-def _failures(value: Estimate, row: Row) -> Cell:
+def _compared(row: Row) -> dict[str, str]:
+    """Return the marks at a row's verdict."""
+    return {"before": "≈" if row.near_best else "", "after": row.star}
+
+
+def _counted(value: Estimate, row: Row) -> Cell:
     ends = text.DASH.join(f"{100 * end:.0f}" for end in value[1:] if end is not None)
-    return Cell(f"{row.failed}/{row.finished}", interval=f"{ends} %", key=row.failed / row.finished)
+    share = (value.value or 0) / row.finished
+    return Cell(f"{value.value}/{row.finished}", interval=f"{ends} %", key=share)
 
 
-def _failures_judged(value: Estimate, row: Row) -> Cell:
-    return replace(_failures(value, row), after=f" {text.SIGNS[row.verdict]}")
+def _marked(value: Estimate, row: Row) -> Cell:
+    return replace(_counted(value, row), **_compared(row))
 
 
-def _spread(value: Estimate, row: Row) -> Cell:
-    return replace(estimate(value, row), before="≈" if row.near_best else "", after=row.star)
+def _judged(value: Estimate, row: Row) -> Cell:
+    cell = _marked(value, row)
+    return replace(cell, after=f" {text.SIGNS[row.verdict]}{cell.after}")
 
 
 def _spread_marked(value: Estimate, row: Row) -> Cell:
-    cell = _spread(value, row)
-    return replace(cell, after=cell.after + text.marks(row), hint=row.environment)
+    return replace(estimate(value, row), after=text.marks(row), hint=row.environment)
 
 
 def _best_of(values: tuple[float | None, ...], row: Row, place: int) -> Cell:
@@ -127,8 +139,17 @@ TASK = Column("task", "The task.", lambda row: row.task, align="left")
 STRATEGY = Column("strategy", "The way of fine-tuning.", lambda row: row.strategy, align="left")
 GROUP = Column("group", "Digest of all that the runs have in common.", lambda row: row.group)
 METRIC = Column("metric", "The task's metric.", lambda row: row.metric)
+BETTER = Column("better", "Which scores are better, higher or lower ones.", lambda row: row.scored_by.better)
 CONSTANT = Column("constant", "What the best constant classifier reaches.", lambda row: row.constant, score)
 N_DEV = Column("n_dev", "Rows of the dev set.", lambda row: row.n_dev)
+PLACE = Column(
+    "place",
+    "Place among the strategies of the task, the steadiest first; copies share one.",
+    lambda row: row.place,
+)
+SAME_AS = Column(
+    "same_as", "The strategy whose scores these are, seed by seed.", lambda row: row.same_as or None
+)
 STATE = Column("state", "Whether the row is ranked, or why not.", lambda row: row.state.value)
 PLANNED = Column("planned", "Planned runs = finished + errored + missing.", lambda row: row.planned)
 FINISHED = Column("finished", "Runs with a score, failed runs included.", lambda row: row.finished)
@@ -138,7 +159,21 @@ FAILED = Column(
     "failed",
     "Runs that are not better than the best constant classifier, with the exact interval of their share.",
     failure_rate,
-    _failures,
+    _counted,
+    level="95 %",
+)
+LEARNED = Column(
+    "learned",
+    "Runs that are significantly better than the best constant classifier (exact test, one-sided, .05).",
+    lambda row: row.learned,
+)
+AT_CHANCE = Column(
+    "at_chance",
+    "Runs that are not known to have learned anything, failed ones included, with the exact interval of "
+    "their share.",
+    at_chance_rate,
+    _counted,
+    head="at chance",
     level="95 %",
 )
 MEAN = Column(
@@ -155,15 +190,26 @@ STD = Column(
     _spread_marked,
     level="90 %",
 )
-STD_SUCCESSES = Column(
+STD_LEARNED = Column(
     "std_learned",
-    "Standard deviation of the runs that did not fail (ddof = 1).",
+    "Standard deviation of the runs that learned something (ddof = 1).",
     lambda row: row.std_learned,
     score,
     head="std of learned",
 )
-MAX = Column(
-    "max", "The best score: the highest, or the lowest where lower is better.", lambda row: row.best, score
+BEST = Column(
+    "best",
+    "The best score of all runs: the highest, or the lowest where lower is better.",
+    lambda row: row.best,
+    score,
+)
+BEST_CHECKPOINT = Column(
+    "mean_best_checkpoint",
+    "Mean of all finished runs had each stopped at its best checkpoint, chosen on this very dev set: what "
+    "lies above the mean was lost, or was luck.",
+    lambda row: row.mean_of_best_checkpoints,
+    score,
+    head="mean, best checkpoint",
 )
 EXPECTED_MAX = Column(
     "expected_max",
@@ -198,7 +244,7 @@ DISAGREEMENT = Column(
 )
 VERDICT = Column(
     "verdict",
-    "PASS: at most 20 % of all seeds fail; FAIL: more do; INCONCLUSIVE: these seeds cannot decide.",
+    "PASS: at most 20 % of all seeds are at chance; FAIL: more are; INCONCLUSIVE: these seeds cannot decide.",
     lambda row: row.verdict,
     _verdict,
     align="left",
@@ -211,7 +257,7 @@ STAR = Column("star", "* or ★: see the notes.", lambda row: row.star)
 STAR_P = Column("star_p", "The star's p-value, Holm-adjusted over the tasks.", lambda row: row.star_p)
 NEAR_BEST = Column(
     "near_best",
-    "Whether the row is the best of its task or not separable from it.",
+    "Whether the row is the best of its task or not separable from it; empty where nobody can tell.",
     lambda row: row.near_best,
 )
 ENVIRONMENT = Column(
@@ -223,19 +269,21 @@ RUNS = Column("runs", "How the planned runs add up.", lambda row: row.finished, 
 
 LAYOUT = Layout(
     data=(
-        MODEL, TASK, STRATEGY, GROUP, METRIC, CONSTANT, N_DEV, STATE, PLANNED, FINISHED, ERRORED, MISSING,
-        FAILED, MEAN, STD, STD_SUCCESSES, MAX, EXPECTED_MAX, EXPECTED_MAX_DODGE, PER_POINT, DISAGREEMENT,
-        VERDICT, REASON, ENVIRONMENT, SECONDS, UPDATES, REPLICATES, STAR, STAR_P, NEAR_BEST,
+        MODEL, TASK, STRATEGY, GROUP, METRIC, BETTER, CONSTANT, N_DEV, STATE, PLACE, SAME_AS, PLANNED,
+        FINISHED, ERRORED, MISSING, LEARNED, AT_CHANCE, FAILED, MEAN, BEST_CHECKPOINT, STD, STD_LEARNED, BEST,
+        EXPECTED_MAX, EXPECTED_MAX_DODGE, PER_POINT, DISAGREEMENT, VERDICT, REASON, ENVIRONMENT, SECONDS,
+        UPDATES, REPLICATES, STAR, STAR_P, NEAR_BEST,
     ),
-    overview=(STD, MEAN, MAX, replace(FAILED, show=_failures_judged)),
+    overview=(replace(AT_CHANCE, show=_judged), MEAN, STD),
     details=(
-        VERDICT, replace(FAILED, align="left"), replace(STD, show=_spread), STD_SUCCESSES, MEAN, MAX,
-        BEST_OF_1, replace(BEST_OF_5, head="of 5"), replace(BEST_OF_10, head="of 10"), RUNS,
+        VERDICT, replace(AT_CHANCE, align="left"), FAILED, MEAN, BEST_CHECKPOINT, replace(STD, show=estimate),
+        STD_LEARNED, BEST, BEST_OF_1, replace(BEST_OF_5, head="of 5"), replace(BEST_OF_10, head="of 10"),
+        RUNS,
     ),
-    latex=(STD, MEAN, MAX, FAILED),
+    latex=(replace(AT_CHANCE, show=_marked), MEAN, STD, BEST),
     page=(
-        STRATEGY, TASK, VERDICT, FAILED, STD, STD_SUCCESSES, MEAN, MAX, BEST_OF_1, BEST_OF_5, BEST_OF_10,
-        DISAGREEMENT, RUNS, MODEL,
+        STRATEGY, TASK, VERDICT, AT_CHANCE, FAILED, MEAN, BEST_CHECKPOINT, STD, STD_LEARNED, BEST, BEST_OF_1,
+        BEST_OF_5, BEST_OF_10, DISAGREEMENT, RUNS, MODEL,
     ),
 )  # fmt: skip
 """The leaderboard as it is: a column is shown where it is listed, in this order."""

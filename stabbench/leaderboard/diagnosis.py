@@ -1,4 +1,4 @@
-"""Why a run failed, as far as its record shows, and what the papers suggest trying."""
+"""Why a run is at chance, failed or not, as far as its record shows, and what the papers suggest trying."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import numpy as np
 from stabbench import statistics
 from stabbench.runs import RunRecord
 from stabbench.samples.collection import RunWithTraces
-from stabbench.samples.failed import COLLAPSED_SHARE, is_failed, judged_score
+from stabbench.samples.failed import COLLAPSED_SHARE, has_learned, judged_score
 
 VANISHED = 0.05
 """Gradients of the lowest layer have vanished when they are below this share of the head's.
 
 Chosen on the runs of the mini world's calibration, so it describes them and is no test: 47 of its 100 failed
-runs and 12 of its 935 successful ones are below it.
+runs and 12 of its 935 other ones are below it.
 """
 
 WINDOW = 5
@@ -27,14 +27,14 @@ WINDOW = 5
 
 
 class Cause(StrEnum):
-    """The nearest cause of a failed run, the first that its record shows."""
+    """The nearest cause of a run at chance, failed or not: the first that its record shows."""
 
     DIVERGED = "the loss became NaN or infinite"
     STUCK = "the training loss stayed at the entropy of the labels: nothing was learned"
     COLLAPSED = "one class is predicted almost always, though the training loss fell"
-    NO_GAIN = "it learned the training data, but is not better than the constant classifier on dev"
+    NO_GAIN = "it fits the training data, but is not shown to be better than the constant classifier on dev"
     UNKNOWN = "the record has a score only, so it cannot tell"
-    NONE = "it did not fail"
+    NONE = "it learned"
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def diagnose(run: RunWithTraces) -> Diagnosis:
     favourite = None if predicted is None else float(predicted.max() / predicted.sum())
     share, vanished_since = _vanishing(run)
     cause, since = Cause.NONE, None
-    if is_failed(record):
+    if not has_learned(record):
         if record.status == "diverged":
             cause, since = Cause.DIVERGED, _bad_update(record)
         elif record.train_loss is None or record.label_entropy is None:
@@ -123,7 +123,7 @@ def _vanishing(run: RunWithTraces) -> tuple[float | None, int | None]:
 
 
 def suggestions(runs: Sequence[RunWithTraces], found: Sequence[Diagnosis]) -> list[str]:
-    """Return what to try for the failed runs of a group, the likeliest first, each with its source."""
+    """Return what to try for the runs at chance of a group, the likeliest first, each with its source."""
     causes = {diagnosis.cause for diagnosis in found} - {Cause.NONE}
     if not causes:
         return []

@@ -59,13 +59,15 @@ def _caption(board: Board, model: str) -> str:
     mixed = any(row.environment for row in board.rows if row.model == model)
     unit = f"in points ({measured}: as measured)." if measured else "in points."
     if lower:
-        unit += f" Of {lower}, max is the lowest score."
+        unit += f" Of {lower}, best is the lowest score."
     return (
         rf"Scores on the development set after fine-tuning {latex(model)}, {latex(unit)} "
-        r"std: ddof = 1, all runs, failed ones included. "
-        r"$\approx$: the best (fewest failed runs, then smallest std) or not separable from it. "
-        r"$\ast$ ($\star$): smallest std, differs from the next larger one with $p \le .05$ ($.001$), "
-        r"Brown--Forsythe, Holm-adjusted over the tasks. "
-        r"$\dagger$: fewer than 20 seeds, $\ddagger$: incomplete, \S{}: stopped early; these are not ranked."
+        r"at chance: runs not significantly better than the best constant classifier, of all runs. "
+        r"std: ddof = 1, all runs, those at chance included. "
+        r"$\approx$: the steadiest (runs at chance, then spread) or not separable from it. "
+        r"$\ast$ ($\star$): smallest std of the runs that learned, differs from the next larger one with "
+        r"$p \le .05$ ($.001$), Brown--Forsythe, Holm-adjusted over the tasks. "
+        r"$\dagger$: fewer than 20 seeds, $\ddagger$: incomplete, \S{}: stopped early, "
+        r"=: the scores of another row; these are not ranked."
         + (r" \P{}: runs of mixed environments." if mixed else "")
     )

@@ -113,7 +113,7 @@ def published(entries: Sequence[Published]) -> str:
         ]
         for entry in entries
     ]
-    headers = ["source", "model", "task", "strategy", "seeds", "std", "mean", "max"]
+    headers = ["source", "model", "task", "strategy", "seeds", "std", "mean", "best"]
     return _table(headers, lines, ["left"] * 4 + ["right"] * 4)
 
 

@@ -9,8 +9,11 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from stabbench.leaderboard import text
 from stabbench.leaderboard.board import Board, rounded
 from stabbench.leaderboard.column import Cell, Column
+from stabbench.leaderboard.headline import headline
+from stabbench.leaderboard.pictures import KINDS, box, kinds, scored
 from stabbench.leaderboard.table import Row
 from stabbench.samples.collection import RunWithTraces
 from stabbench.samples.failed import judged_score
@@ -19,9 +22,16 @@ from stabbench.text import shown
 
 DATA_BUDGET = 2_600_000
 """Characters of data beside the charting library's 4.8 million: what tables and scores leave of it is for
-curves, those of failed runs first, then a sample of the others."""
+curves, those of runs at chance first, then a sample of the others."""
 
 LAYER_POINTS = 15
+
+ROW = (
+    "model", "task", "strategy", "group", "metric", "constant", "reason", "environment", "verdict",
+    "finished", "at_chance", "same_as",
+)  # fmt: skip
+"""What the page knows of a row by the names of its attributes."""
+
 KEY = 16
 """Characters of a run's key that the page shows; `stabbench report` and `show` take such a prefix."""
 
@@ -70,8 +80,8 @@ def embed(data: Any) -> str:
 
     All that is not ASCII is escaped (so are U+2028 and U+2029), and so are <, > and &.
     """
-    text = json.dumps(data, separators=(",", ":"), allow_nan=False, sort_keys=True)
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    written = json.dumps(data, separators=(",", ":"), allow_nan=False, sort_keys=True)
+    return written.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def page_data(board: Board) -> dict[str, Any]:
@@ -80,6 +90,10 @@ def page_data(board: Board) -> dict[str, Any]:
     scores = {
         "columns": [{"name": c.name, "head": c.title, "about": c.about, "align": c.align} for c in columns],
         "rows": [_row(row, columns) for row in board.rows],
+        "models": [
+            {"name": model, "strategies": board.strategies(model), "headline": headline(board, model)}
+            for model in board.models
+        ],
         "groups": {row.group: _group(row.runs) for row in board.rows},
         "published": [entry.model_dump(mode="json") for entry in board.published],
         "footnotes": list(board.footnotes),
@@ -91,7 +105,7 @@ def page_data(board: Board) -> dict[str, Any]:
         "curves_note": (
             "Every run that has traces shows its curves."
             if len(curves) == total
-            else f"Curves are in this page for {len(curves)} of {total} runs: failed runs first, then a "
+            else f"Curves are in this page for {len(curves)} of {total} runs: those at chance first, then a "
             "sample of the others, evenly over the groups. Scores are here for every run."
         ),
     }
@@ -107,12 +121,15 @@ def _shown(data: Any) -> Any:
 
 
 def _row(row: Row, columns: Sequence[Column]) -> dict[str, Any]:
-    """Return the cells of a row as [text, sorting key, interval, hint], and what charts and runs need."""
-    names = ("model", "task", "strategy", "group", "metric", "constant", "reason", "environment")
+    """Return the cells of a row as [text, sorting key, interval, hint], and what else the page needs."""
     cells = [column.cell(row) for column in columns]
     return {
-        **{name: rounded(getattr(row, name)) for name in names},
+        **{name: rounded(getattr(row, name)) for name in ROW},
         "scale": row.scored_by.scale,
+        "sign": text.SIGNS[row.verdict],
+        "marks": ("≈" if row.near_best else "") + row.star + text.marks(row),
+        "shown": [text.score(value, row.scored_by) for value in (row.mean, row.std)],
+        "box": rounded(box([score for _, score, _ in scored(row.runs)])),
         "cells": [[_marked(cell), rounded(cell.key), cell.interval, cell.hint] for cell in cells],
     }
 
@@ -122,7 +139,10 @@ def _marked(cell: Cell) -> str:
 
 
 def _group(group: RunGroup) -> dict[str, Any]:
-    """Return the runs of a group as [key, seed, score, failed, reason, last loss], and what they share."""
+    """Return the runs of a group as [key, seed, score, kind, reason, last loss, best checkpoint's score].
+
+    The kind is a place in ``pictures.KINDS``. Beside them stands what they share.
+    """
     first, work = group.first, group.first.fine_tuning
     return {
         "runs": [
@@ -130,11 +150,12 @@ def _group(group: RunGroup) -> dict[str, Any]:
                 run.record.key[:KEY],
                 run.record.seed,
                 rounded(judged_score(run.record).value),
-                int(failed),
+                KINDS.index(kind),
                 run.record.reason,
                 rounded(run.record.train_loss),
+                rounded(judged_score(run.record, "best").value),
             ]
-            for run, failed in zip(group.runs, group.failed, strict=True)
+            for run, kind in zip(group.runs, kinds(group), strict=True)
         ],
         "recipe": work.recipe.model_dump(mode="json") if work else None,
         "parameters": work.strategy.parameters if work else {},
@@ -151,10 +172,10 @@ def _curves(board: Board, budget: int) -> tuple[dict[str, Any], int]:
     queue: list[tuple[bool, int, str, RunWithTraces]] = []
     for row in board.rows:
         seen = {False: 0, True: 0}
-        for run, failed in zip(row.runs.runs, row.runs.failed, strict=True):
+        for run, learned in zip(row.runs.runs, row.sample.learned.tolist(), strict=True):
             if run.traces.loss or run.record.evaluations:
-                queue.append((not failed, seen[failed], row.group, run))
-                seen[failed] += 1
+                queue.append((learned, seen[learned], row.group, run))
+                seen[learned] += 1
     queue.sort(key=lambda item: item[:3])
     chosen = {}
     for _, _, _, run in queue:

@@ -7,12 +7,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from stabbench.leaderboard.board import Board, rounded
+from stabbench.metrics import Metric
 from stabbench.samples.collection import RunWithTraces
 from stabbench.samples.failed import judged_score
 from stabbench.samples.groups import RunGroup
 from stabbench.stored import digest
 from stabbench.text import shown
+
+LEARNED, AT_CHANCE, FAILED = KINDS = ("learned", "at chance", "failed")
+"""What a run is called in pictures and on the page; one that failed is at chance too, but named as failed."""
 
 CURVES = 10
 """How many runs of a kind the training curves show, as in the paper's Fig. 14."""
@@ -30,7 +36,8 @@ class Picture:
         model: name of the model.
         task: name of the task; empty when it shows all tasks of the model.
         caption: what it shows.
-        data: everything that is drawn, as plain JSON, numbers to six significant digits.
+        data: everything that is drawn, as plain JSON: scores as people read them (points, where they are
+            shares), numbers to six significant digits.
     """
 
     kind: str
@@ -78,23 +85,62 @@ def distributions(board: Board, model: str) -> Picture:
     for task in tasks:
         rows = board.rows_of(model, task)
         scores = {row.strategy: scored(row.runs) for row in rows}
-        panels.append({"task": task, "constant": rows[0].constant, "scores": scores})
+        metric, constant = rows[0].scored_by, rows[0].constant
+        panels.append(
+            {
+                "task": task,
+                "unit": unit(metric),
+                "constant": metric.scale * constant,
+                "scores": scores,
+            }
+        )
     return Picture(
         "distributions",
         model,
         "",
-        f"Every run on {shown(model)}: a point is a seed over the box of its strategy, a cross is a "
-        "failed run, the dotted line is the best constant classifier. Steady strategies come first.",
+        f"Every run on {shown(model)}, over the box of its strategy: a point is a run that learned, a ring "
+        "one at chance, a cross one that failed; the dotted line is the best constant classifier. Steady "
+        "strategies, over all tasks, come first.",
         rounded({"strategies": strategies, "panels": panels}),
     )
 
 
+def kinds(group: RunGroup) -> list[str]:
+    """Return of every run whether it learned, is at chance or failed."""
+    sample = group.stability.sample
+    flags = zip(sample.failed, sample.learned, strict=True)
+    return [FAILED if failed else LEARNED if learned else AT_CHANCE for failed, learned in flags]
+
+
 def scored(group: RunGroup) -> list[list[Any]]:
-    """Return [seed, score, failed] of every run."""
+    """Return [seed, score as people read it, kind] of every run."""
+    scale = group.stability.metric.scale
     return [
-        [run.record.seed, judged_score(run.record).value, failed]
-        for run, failed in zip(group.runs, group.failed, strict=True)
+        [run.record.seed, scale * judged_score(run.record).value, kind]
+        for run, kind in zip(group.runs, kinds(group), strict=True)
     ]
+
+
+def unit(metric: Metric) -> str:
+    """Return what stands behind "dev score" at an axis."""
+    return ", points" if metric.scale == 100 else ""
+
+
+def box(scores: Sequence[float]) -> list[float]:
+    """Return low whisker, lower quartile, median, upper quartile, high whisker.
+
+    Whiskers reach to the last score within 1.5 times the distance of the quartiles (Tukey).
+    """
+    values = np.asarray(scores, float)
+    low, middle, high = np.quantile(values, (0.25, 0.5, 0.75))
+    reach = 1.5 * (high - low)
+    inner = values[(values >= low - reach) & (values <= high + reach)]
+    return [float(end) for end in (min(inner.min(), low), low, middle, high, max(inner.max(), high))]
+
+
+def evaluations(run: RunWithTraces, scale: int) -> list[list[float]]:
+    """Return [update, score as people read it] of every evaluation."""
+    return [[e.step, scale * e.value] for e in run.record.evaluations]
 
 
 def learning_rates(groups: Sequence[RunGroup]) -> Picture | None:
@@ -127,34 +173,34 @@ def learning_rates(groups: Sequence[RunGroup]) -> Picture | None:
         "learning_rates",
         first.model,
         first.task,
-        f"Learning rate with and without bias correction on {shown(first.task)}: every seed over its "
-        "box, a cross is a failed run.",
-        rounded({"panels": panels, "constant": first.first.constant, "metric": first.first.metric}),
+        f"Learning rate with and without bias correction on {shown(first.task)}: every run over its "
+        "box, a point learned, a ring is at chance, a cross failed.",
+        rounded({"panels": panels, **axis(first)}),
     )
 
 
 def curves(groups: Sequence[RunGroup]) -> Picture | None:
-    """Return training loss and dev score of failed and of successful runs (Fig. 14).
+    """Return training loss and dev score of runs that failed and of runs that learned (Fig. 14).
 
-    Failed runs are of the strategy that has most of them, successful ones of the steadiest strategy.
+    Failed runs are of the strategy that has most of them, the others of the steadiest strategy.
     """
     sides: list[dict[str, Any]] = []
-    for failed in (False, True):
-        found = [(group, some) for group in groups if (some := _traced(group, failed))]
+    for kind in (LEARNED, FAILED):
+        found = [(group, some) for group in groups if (some := _traced(group, kind))]
         if not found:
             return None
-        group, some = max(found, key=lambda item: len(item[1])) if failed else found[0]
+        group, some = max(found, key=lambda item: len(item[1])) if kind == FAILED else found[0]
         sides.append(
             {
                 "strategy": group.strategy,
-                "failed": failed,
+                "kind": kind,
                 "entropy": group.first.label_entropy,
                 "runs": [
                     {
                         "seed": run.record.seed,
                         "updates": run.traces.updates,
                         "loss": run.traces.loss,
-                        "scores": [[e.step, e.value] for e in run.record.evaluations],
+                        "scores": evaluations(run, group.stability.metric.scale),
                     }
                     for run in some[:CURVES]
                 ],
@@ -166,25 +212,32 @@ def curves(groups: Sequence[RunGroup]) -> Picture | None:
         "curves",
         first.model,
         first.task,
-        f"Training on {shown(first.task)}: {len(good['runs'])} successful runs of "
-        f"{shown(good['strategy'])} and {len(bad['runs'])} failed runs of "
-        f"{shown(bad['strategy'])}. The dashed line is the entropy of the labels, the loss of a "
-        "model that has learned nothing else.",
-        rounded({"sides": sides, "metric": first.first.metric, "constant": first.first.constant}),
+        f"Training on {shown(first.task)}: {len(good['runs'])} runs of "
+        f"{shown(good['strategy'])} that learned and {len(bad['runs'])} of {shown(bad['strategy'])} "
+        "that failed. "
+        "The dashed line is the entropy of the labels, the loss of a model that has learned nothing else.",
+        rounded({"sides": sides, **axis(first)}),
     )
 
 
-def _traced(group: RunGroup, failed: bool) -> list[RunWithTraces]:
-    pairs = zip(group.runs, group.failed, strict=True)
-    return [run for run, flag in pairs if flag is failed and run.traces.loss]
+def axis(group: RunGroup) -> dict[str, Any]:
+    """Return what the axis of scores says, and where the best constant classifier lies on it."""
+    metric = group.stability.metric
+    return {"metric": metric.name, "unit": unit(metric), "constant": metric.scale * group.first.constant}
+
+
+def _traced(group: RunGroup, kind: str) -> list[RunWithTraces]:
+    pairs = zip(group.runs, kinds(group), strict=True)
+    return [run for run, its in pairs if its == kind and run.traces.loss]
 
 
 def gradients(groups: Sequence[RunGroup]) -> Picture | None:
-    """Return gradient norms by layer of a failed and a good run (Fig. 4), of one strategy if possible."""
-    failed = {g.strategy: r for g in groups for r in reversed(_traced(g, True)) if r.traces.layer_norms}
-    good = {g.strategy: r for g in groups for r in reversed(_traced(g, False)) if r.traces.layer_norms}
+    """Return gradient norms by layer of a failed run and of one that learned (Fig. 4)."""
+    failed = {g.strategy: r for g in groups for r in reversed(_traced(g, FAILED)) if r.traces.layer_norms}
+    good = {g.strategy: r for g in groups for r in reversed(_traced(g, LEARNED)) if r.traces.layer_norms}
     if not failed or not good:
         return None
+    # of one strategy where there is one
     both = [strategy for strategy in failed if strategy in good]
     names = (both[0], both[0]) if both else (next(iter(failed)), next(iter(good)))
     chosen = (failed[names[0]], good[names[1]])
@@ -197,7 +250,7 @@ def gradients(groups: Sequence[RunGroup]) -> Picture | None:
             "updates": run.traces.layer_updates,
             "norms": run.traces.layer_norms,
         }
-        for kind, name, run in zip(("failed", "successful"), names, chosen, strict=True)
+        for kind, name, run in zip((FAILED, LEARNED), names, chosen, strict=True)
     ]
     first = groups[0]
     return Picture(
@@ -205,7 +258,7 @@ def gradients(groups: Sequence[RunGroup]) -> Picture | None:
         first.model,
         first.task,
         f"Gradient norms by layer on {shown(first.task)} (logarithmic), from the lowest layer "
-        "(dark) to the head (light), of a failed and of a successful run.",
+        "(dark) to the head (light), of a run that failed and of one that learned.",
         rounded({"panels": panels}),
     )
 
@@ -213,9 +266,9 @@ def gradients(groups: Sequence[RunGroup]) -> Picture | None:
 def losses(groups: Sequence[RunGroup]) -> Picture | None:
     """Return the dev score against the training loss of the last epoch, all runs of a task (Fig. 8)."""
     points = [
-        [run.record.train_loss, judged_score(run.record).value, failed]
+        [run.record.train_loss, score, kind]
         for group in groups
-        for run, failed in zip(group.runs, group.failed, strict=True)
+        for run, (_, score, kind) in zip(group.runs, scored(group), strict=True)
         if run.record.train_loss is not None
     ]
     if len(points) < 3:
@@ -227,7 +280,7 @@ def losses(groups: Sequence[RunGroup]) -> Picture | None:
         first.model,
         first.task,
         f"Dev score against the training loss of the last epoch, all {len(points)} runs on "
-        f"{shown(first.task)}. Crosses are failed runs; the dashed line is the entropy of the "
-        "labels.",
-        rounded({"points": points, "entropy": entropy, "metric": first.first.metric}),
+        f"{shown(first.task)}: points learned, rings are at chance, crosses failed; the dashed line is the "
+        "entropy of the labels.",
+        rounded({"points": points, "entropy": entropy, **axis(first)}),
     )

@@ -13,16 +13,12 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.cbook import boxplot_stats
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from stabbench.leaderboard.pictures import Picture
+from stabbench.leaderboard.boxes import BAD, GOOD, GRID, TEXT, boxes, dots
+from stabbench.leaderboard.pictures import FAILED, LEARNED, Picture
 from stabbench.text import shown
-
-TEXT, GRID = "#24292f", "#d0d7de"
-GOOD, BAD = "#0072b2", "#d55e00"
-"""Blue and vermilion of Okabe and Ito, for successful and failed runs; their markers differ too."""
 
 DARK = {TEXT: "#d6dce2", GRID: "#3d444d", GOOD: "#56b4e9", BAD: "#e69f00"}
 """What stands for each colour on dark ground."""
@@ -51,9 +47,6 @@ SETTINGS: Any = {  # matplotlib's own type lists every setting by name
 
 WIDTH = 8.0  # inches
 LETTER = 0.072  # width of a letter in inches
-Point = tuple[float, float]
-GAP: Point = (np.nan, np.nan)
-"""Where a line is interrupted."""
 
 
 def draw(picture: Picture) -> str:
@@ -93,6 +86,7 @@ def _panels(
     left: float = 0.6,
     right: float = 0.1,
     top: float = 0.3,
+    bottom: float = 0.5,
     **options: Any,
 ) -> tuple[Figure, list[Axes]]:
     """Return a figure of some panels; height and margins in inches."""
@@ -101,56 +95,12 @@ def _panels(
     figure.subplots_adjust(
         left=left / WIDTH,
         right=1 - right / WIDTH,
-        bottom=0.5 / height,
+        bottom=bottom / height,
         top=1 - top / height,
         wspace=0.08,
         hspace=0.12,
     )
     return figure, list(axes.flat)
-
-
-def _boxes(axes: Axes, cells: Sequence[tuple[int, Sequence[Any]]], vertical: bool) -> None:
-    """Draw a box at each place, and its runs ([seed, score, failed]) over it."""
-    cells = [(place, runs) for place, runs in cells if runs]
-    if not cells:
-        return
-    for line, width in zip(_outlines(cells), (0.8, 1.6), strict=True):
-        values, across = zip(*line, strict=True)
-        line_x, line_y = (across, values) if vertical else (values, across)
-        axes.plot(line_x, line_y, color=TEXT, linewidth=width, solid_capstyle="butt")
-    scores = [100 * score for _, runs in cells for _, score, _ in runs]
-    failed = [bad for _, runs in cells for *_, bad in runs]
-    # spread by the golden ratio, so that it is the same every time
-    places = [
-        place + (number * 0.618034 % 1 - 0.5) * 0.5 for place, runs in cells for number in range(len(runs))
-    ]
-    x, y = (places, scores) if vertical else (scores, places)
-    _dots(axes, x, y, failed)
-
-
-def _outlines(cells: Sequence[tuple[int, Sequence[Any]]]) -> tuple[list[Point], list[Point]]:
-    """Return the lines of all boxes with their whiskers (1.5 times the quartiles' distance), and the medians.
-
-    Two lines in all, where matplotlib's own boxes take six each: half the work for a hundred strategies.
-    """
-    found = boxplot_stats([[100 * score for _, score, _ in runs] for _, runs in cells])
-    lines: list[Point] = []
-    medians: list[Point] = []
-    for (place, _), box in zip(cells, found, strict=True):
-        low, q1, q3, high = (box[name] for name in ("whislo", "q1", "q3", "whishi"))
-        left, right = place - 0.3, place + 0.3
-        lines += [(q1, place), (q1, left), (q3, left), (q3, right), (q1, right), (q1, place)]
-        lines += [(low, place), GAP, (q3, place), (high, place), GAP]
-        for end in (low, high):
-            lines += [(end, place - 0.15), (end, place + 0.15), GAP]
-        medians += [(box["med"], left), (box["med"], right), GAP]
-    return lines, medians
-
-
-def _dots(axes: Axes, x: Any, y: Any, failed: Sequence[bool]) -> None:
-    x, y, bad = np.asarray(x, float), np.asarray(y, float), np.asarray(failed, bool)
-    axes.plot(x[~bad], y[~bad], "o", ms=3.2, color=GOOD, alpha=0.65, mew=0, zorder=3)
-    axes.plot(x[bad], y[bad], "x", ms=4.2, color=BAD, mew=1.1, zorder=3)
 
 
 def _distributions(data: dict[str, Any]) -> Figure:
@@ -159,11 +109,11 @@ def _distributions(data: dict[str, Any]) -> Figure:
     left = 0.2 + LETTER * max(map(len, labels))
     figure, panels = _panels(len(data["panels"]), 0.9 + 0.3 * len(names), left=left, sharey=True)
     for axes, panel in zip(panels, data["panels"], strict=True):
-        axes.axvline(100 * panel["constant"], color=TEXT, linestyle=":", linewidth=1)
+        axes.axvline(panel["constant"], color=TEXT, linestyle=":", linewidth=1)
         cells = [(place, panel["scores"].get(name, [])) for place, name in enumerate(names)]
-        _boxes(axes, cells, vertical=False)
+        boxes(axes, cells, vertical=False)
         axes.set_title(_short(panel["task"]))
-        axes.set_xlabel("dev score, points")
+        axes.set_xlabel(f"dev score{panel['unit']}")
         axes.grid(axis="y", visible=False)
     panels[0].set_yticks(range(len(names)), labels)
     panels[0].set_ylim(len(names) - 0.4, -0.6)
@@ -175,48 +125,54 @@ def _short(name: str, most: int = 40) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
+def _scores(data: dict[str, Any]) -> str:
+    return f"dev {_short(data['metric'])}{data['unit']}"
+
+
 def _plain_numbers(axis: Axis) -> None:
-    """Label a logarithmic axis at its powers of ten only, without mathematical markup."""
+    """Label a logarithmic axis without mathematical markup; a short one at 2 and 5 times tens too."""
+    low, high = axis.get_view_interval()
+    if high < 100 * low:
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
 
 
 def _learning_rates(data: dict[str, Any]) -> Figure:
     panels = data["panels"]
-    figure, axes_list = _panels(2 * len(panels), 3.2, top=0.5, sharey=True)
+    figure, axes_list = _panels(2 * len(panels), 3.5, top=0.5, bottom=0.8, sharey=True)
     kinds = [(panel, kind) for panel in panels for kind in ("without", "with")]
     for axes, (panel, kind) in zip(axes_list, kinds, strict=True):
         rates = sorted({rate for rate, _ in panel["without"] + panel["with"]})
-        _boxes(axes, [(rates.index(rate), runs) for rate, runs in panel[kind]], vertical=True)
-        axes.axhline(100 * data["constant"], color=TEXT, linestyle=":", linewidth=1)
+        boxes(axes, [(rates.index(rate), runs) for rate, runs in panel[kind]], vertical=True)
+        axes.axhline(data["constant"], color=TEXT, linestyle=":", linewidth=1)
         axes.set_xticks(range(len(rates)), [f"{rate:g}" for rate in rates], rotation=45, ha="right")
         axes.set_xlim(-0.6, len(rates) - 0.4)
         axes.set_xlabel("learning rate")
         axes.set_title(f"{kind} bias correction\n{panel['epochs']} epochs")
         axes.grid(axis="x", visible=False)
-    axes_list[0].set_ylabel(f"dev {_short(data['metric'])}, points")
+    axes_list[0].set_ylabel(_scores(data))
     return figure
 
 
 def _curves(data: dict[str, Any]) -> Figure:
     figure, axes = _panels(2, 4.6, rows=2, sharex="col", sharey="row")
     for column, side in enumerate(data["sides"]):
-        colour = BAD if side["failed"] else GOOD
+        colour = BAD if side["kind"] == FAILED else GOOD
         top, bottom = axes[column], axes[2 + column]
         for run in side["runs"]:
             loss = [np.nan if value is None else value for value in run["loss"]]
             top.plot(run["updates"], loss, color=colour, linewidth=1, alpha=0.6)
             steps = [step for step, _ in run["scores"]]
-            scores = [100 * score for _, score in run["scores"]]
+            scores = [score for _, score in run["scores"]]
             bottom.plot(steps, scores, color=colour, linewidth=1, alpha=0.6, marker=".", markersize=3)
         if side["entropy"] is not None:
             top.axhline(side["entropy"], color=TEXT, linestyle="--", linewidth=1)
-        bottom.axhline(100 * data["constant"], color=TEXT, linestyle=":", linewidth=1)
-        kind = "failed" if side["failed"] else "successful"
-        top.set_title(f"{len(side['runs'])} {kind} runs of {_short(side['strategy'])}")
+        bottom.axhline(data["constant"], color=TEXT, linestyle=":", linewidth=1)
+        top.set_title(f"{len(side['runs'])} runs of {_short(side['strategy'])} that {side['kind']}")
         bottom.set_xlabel("update")
     axes[0].set_ylabel("training loss")
-    axes[2].set_ylabel(f"dev {_short(data['metric'])}, points")
+    axes[2].set_ylabel(_scores(data))
     return figure
 
 
@@ -252,20 +208,20 @@ def _layer_norms(
 def _report(data: dict[str, Any]) -> Figure:
     figure, axes = _panels(2, 6.4, rows=2, left=0.8, right=1.2, top=0.2)
     figure.subplots_adjust(hspace=0.42, wspace=0.22)
-    for run in sorted(data["runs"], key=lambda run: (bool(run["bold"]), bool(run["failed"]))):
+    for run in sorted(data["runs"], key=lambda run: (bool(run["bold"]), run["kind"] != LEARNED)):
         look: dict[str, Any] = {
-            "color": BAD if run["failed"] else GOOD,
+            "color": GOOD if run["kind"] == LEARNED else BAD,
             "linewidth": 2.4 if run["bold"] else 0.9,
             "alpha": 0.75,
         }
         axes[0].plot(run["updates"], [np.nan if v is None else v for v in run["loss"]], **look)
-        steps, scores = [step for step, _ in run["scores"]], [100 * score for _, score in run["scores"]]
+        steps, scores = [step for step, _ in run["scores"]], [score for _, score in run["scores"]]
         axes[1].plot(steps, scores, marker=".", markersize=3, **look)
     if data["entropy"] is not None:
         axes[0].axhline(data["entropy"], color=TEXT, linestyle="--", linewidth=1)
     axes[0].set_ylim(bottom=0)
-    axes[1].axhline(100 * data["constant"], color=TEXT, linestyle=":", linewidth=1)
-    for number, label in enumerate(("training loss", f"dev {_short(data['metric'])}, points")):
+    axes[1].axhline(data["constant"], color=TEXT, linestyle=":", linewidth=1)
+    for number, label in enumerate(("training loss", _scores(data))):
         axes[number].set_title(label)
         axes[number].set_xlabel("update")
     for unused in axes[2 + len(data["panels"]) :]:
@@ -281,15 +237,15 @@ def _report(data: dict[str, Any]) -> Figure:
 
 def _losses(data: dict[str, Any]) -> Figure:
     figure, (axes,) = _panels(1, 3.2, top=0.15)
-    loss, score, failed = zip(*data["points"], strict=True)
-    _dots(axes, loss, [100 * value for value in score], failed)
+    loss, score, kinds = zip(*data["points"], strict=True)
+    dots(axes, loss, score, kinds)
     if min(loss) > 0:
         axes.set_xscale("log")
         _plain_numbers(axes.xaxis)
     if data["entropy"] is not None:
         axes.axvline(data["entropy"], color=TEXT, linestyle="--", linewidth=1)
     axes.set_xlabel("training loss, last epoch")
-    axes.set_ylabel(f"dev {_short(data['metric'])}, points")
+    axes.set_ylabel(_scores(data))
     return figure
 
 

@@ -1,18 +1,7 @@
-"""Comparisons between the strategies of a task: the star, and who cannot be told from the best.
+"""From groups of runs to rows in order: places, the best and who is near it, stars, copies.
 
-Only ranked rows take part: complete, not stopped early, at least 20 seeds.
-
-*Star.* As in the paper's Table 1, the smallest standard deviation (all runs) is tested against the next
-larger one of the same task, but by Brown and Forsythe's test (centre = median; the mean centre of Levene 1960
-finds differences between identical strategies when some runs fail), two-sided, Holm-adjusted over the tasks
-of the model: * for p <= .05, ★ for p <= .001. A strategy of which half the runs or more failed cannot
-have the smallest deviation, since it is that of its failures; and no star is given to one that fails
-significantly more often (Boschloo's test, .05) than the one it is compared with.
-
-*Not separable from the best.* The best is the strategy with the smallest share of failed runs and, among
-equals, the smallest standard deviation; there is none where even that one is judged FAIL. Another strategy is
-separable when the best is steadier by the two-part gate (failures, and spread of the successes),
-Holm-adjusted over the strategies of the task, .05.
+``standings`` compares the strategies of a task. Only ranked rows take part: complete, not stopped early, at
+least 20 seeds, and no copy: a row with the scores of another one, seed by seed, shows nothing of its own.
 """
 
 from __future__ import annotations
@@ -20,85 +9,70 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from statistics import fmean
 
 from stabbench import statistics
+from stabbench.leaderboard.standings import StarTest, by_numbers, standings, star_test
 from stabbench.leaderboard.table import Row, State, by_task
 from stabbench.samples.groups import RunGroup
-from stabbench.statistics import Outcome, Sample
 
-LEVEL = 0.05
+LAST = (State.RANKED, State.SMALL, State.INCOMPLETE, State.STOPPED)
+"""How unranked rows follow the ranked ones."""
 
 
 def rank(groups: Sequence[RunGroup]) -> tuple[Row, ...]:
-    """Return the rows of all groups with their comparisons.
-
-    A model's strategies come from steady to unsteady: by the mean over its tasks of the share of failed
-    runs, then of the standard deviation.
-    """
+    """Return the rows of all groups with their comparisons, by model, task and place."""
     rows = [Row(group) for group in groups]
-    samples = {row.group: row.sample for row in rows}
-    stars = _stars(rows, samples)
-    near = _near_best(rows, samples)
-    compared = [
-        replace(
-            row,
-            star=statistics.star(*stars[row.group]) if row.group in stars else "",
-            star_p=stars[row.group][0] if row.group in stars else None,
-            near_best=row.group in near if row.state is State.RANKED else None,
-        )
+    done = [row for rivals in by_task(rows).values() for row in _placed(_without_copies(rivals))]
+    stars = _stars(done)
+    for number, row in enumerate(done):
+        if row.group in stars:
+            p, runs = stars[row.group]
+            done[number] = replace(row, star=statistics.star(p, runs), star_p=p)
+    return tuple(sorted(done, key=lambda row: (row.model, row.task, row.place, row.strategy)))
+
+
+def _without_copies(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows of a task, copies of others marked; the original is the first of them by name."""
+    found: list[Row] = []
+    originals: dict[tuple[tuple[int, float], ...], str] = {}
+    for row in sorted(rows, key=lambda row: row.strategy):
+        # rows that hardly vary are alike without being copies, and those without all runs may yet differ
+        if row.state in (State.RANKED, State.SMALL) and row.sample.degenerate is None:
+            seeds = (run.record.seed for run in row.runs.runs)
+            scores = tuple(zip(seeds, row.runs.stability.scores, strict=True))
+            original = originals.setdefault(scores, row.strategy)
+            row = replace(row, same_as="" if original == row.strategy else original)
+        found.append(row)
+    return found
+
+
+def _placed(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows of a task with their places, those of copies being their originals'."""
+    own = [row for row in rows if not row.same_as]
+    ranked = [row for row in own if row.state is State.RANKED]
+    others = [row for row in own if row.state is not State.RANKED]
+    order, near = standings([row.sample for row in ranked], [row.verdict == "FAIL" for row in ranked])
+    others.sort(key=lambda row: (LAST.index(row.state), *by_numbers(row.sample)))
+    names = [ranked[place].strategy for place in order] + [row.strategy for row in others]
+    places = {name: place for place, name in enumerate(names, start=1)}
+    near_best = {row.strategy: flag for row, flag in zip(ranked, near, strict=True)}
+    return [
+        replace(row, place=places[row.same_as or row.strategy], near_best=near_best.get(row.strategy))
         for row in rows
     ]
-    shares: dict[tuple[str, str], list[float]] = defaultdict(list)
-    spreads: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for row in compared:
-        shares[row.model, row.strategy].append(row.failed / row.finished)
-        spreads[row.model, row.strategy].append(row.std or 0.0)
-
-    def place(row: Row) -> tuple[str, float, float, str, str]:
-        name = row.model, row.strategy
-        return row.model, fmean(shares[name]), fmean(spreads[name]), row.strategy, row.task
-
-    return tuple(sorted(compared, key=place))
 
 
-def _stars(rows: Sequence[Row], samples: Mapping[str, Sample]) -> dict[str, tuple[float, int]]:
-    """Return (adjusted p, smaller n) of the row with the smallest deviation of each task, by group."""
-    tests: dict[str, list[tuple[str, float, int]]] = defaultdict(list)
+def _stars(rows: Sequence[Row]) -> Mapping[str, tuple[float, int]]:
+    """Return (p, smaller number of runs) of each task's star test by group, Holm-adjusted over the tasks."""
+    tests: dict[str, list[tuple[str, StarTest]]] = defaultdict(list)
     for (model, _), rivals in by_task(rows).items():
-        spread = sorted((r for r in rivals if r.state is State.RANKED), key=lambda r: (r.std, r.strategy))
-        while spread and 2 * spread[0].failed >= spread[0].finished:
-            spread.pop(0)
-        if len(spread) < 2:
-            continue
-        best, second = samples[spread[0].group], samples[spread[1].group]
-        more = statistics.boschloo(best.n_failed, best.n, second.n_failed, second.n)
-        p = statistics.levene(best.scores, second.scores).p_value
-        if p is not None:
-            tests[model].append((spread[0].group, p if more > LEVEL else 1.0, min(best.n, second.n)))
+        ranked = [row for row in rivals if row.state is State.RANKED]
+        test = star_test([row.sample for row in ranked], [row.verdict == "FAIL" for row in ranked])
+        if test is not None:
+            tests[model].append((ranked[test.sample].group, test))
     found = {}
     for made in tests.values():
-        for (group, _, n), p in zip(made, statistics.holm([p for _, p, _ in made]), strict=True):
-            found[group] = (float(p), n)
+        adjusted = statistics.holm([test.p_value for _, test in made])
+        for (group, test), p in zip(made, adjusted, strict=True):
+            found[group] = (float(p), test.runs)
     return found
-
-
-def _near_best(rows: Sequence[Row], samples: Mapping[str, Sample]) -> set[str]:
-    """Return the groups that are the best of their task or not separable from it."""
-    found = set()
-    for rivals in by_task(rows).values():
-        ranked = sorted((r for r in rivals if r.state is State.RANKED), key=steadiness)
-        if not ranked or ranked[0].verdict == "FAIL":
-            continue
-        best = samples[ranked[0].group]
-        gates = [statistics.steadier_gate(best, samples[row.group]) for row in ranked[1:]]
-        wins = [e.p_value if e.outcome is Outcome.PASS and e.p_value is not None else 1.0 for e in gates]
-        adjusted = statistics.holm(wins)
-        found.add(ranked[0].group)
-        found |= {row.group for row, p in zip(ranked[1:], adjusted, strict=True) if p > LEVEL}
-    return found
-
-
-def steadiness(row: Row) -> tuple[float, float, str]:
-    """Return the sorting key from steady to unsteady: share of failed runs, then standard deviation."""
-    return row.failed / row.finished, row.std if row.std is not None else 0.0, row.strategy

@@ -7,7 +7,16 @@ from collections.abc import Sequence
 from stabbench.leaderboard import text
 from stabbench.leaderboard.board import rounded
 from stabbench.leaderboard.diagnosis import VANISHED, Cause, Diagnosis, diagnose, suggestions
-from stabbench.leaderboard.pictures import Picture, scored
+from stabbench.leaderboard.pictures import (
+    AT_CHANCE,
+    FAILED,
+    KINDS,
+    LEARNED,
+    Picture,
+    axis,
+    evaluations,
+    kinds,
+)
 from stabbench.leaderboard.plots import draw
 from stabbench.leaderboard.table import Row
 from stabbench.samples.collection import RunWithTraces
@@ -17,7 +26,7 @@ from stabbench.text import html, shown
 
 BARS = "▁▂▃▄▅▆▇█"
 SHOWN = 12
-"""How many successful runs are listed; failed runs always are."""
+"""How many runs that learned are listed; the others always are."""
 
 
 def group_report(group: RunGroup) -> str:
@@ -26,25 +35,27 @@ def group_report(group: RunGroup) -> str:
     found = [diagnose(run) for run in group.runs]
     lines = [
         f"{group.strategy} on {group.task} with {group.model}",
-        f"group {group.first.group[:16]}; runs: {text.runs(row)}; {row.failed} failed",
-        f"at most 20 % may fail: {row.verdict}, {row.reason}",
+        f"group {group.first.group[:16]}; runs: {text.runs(row)}; {row.learned} learned, {row.at_chance} at "
+        f"chance, {row.failed} of these failed",
+        f"at most 20 % may be at chance: {row.verdict}, {row.reason}",
     ]
     if row.environment:
         lines.append(row.environment)
     if row.mean is not None:
-        mean, std, good, best, constant = (
+        at_best = row.mean_of_best_checkpoints
+        mean, peak, std, good, best, constant = (
             text.score(value, row.scored_by)
-            for value in (row.mean, row.std, row.std_learned, row.best, row.constant)
+            for value in (row.mean, at_best, row.std, row.std_learned, row.best, row.constant)
         )
         lines.append(
-            f"mean {mean}, std {std} (of successes {good}), best {best}; the best constant classifier "
-            f"reaches {constant} {row.metric}"
+            f"mean {mean} ({peak} had each run stopped at its best checkpoint), std {std} (of learned "
+            f"{good}), best {best}; the best constant classifier reaches {constant} {row.metric}"
         )
     if group.plan.errored:
         lines.append(
             "errored: " + ", ".join(f"seed {s} ({k})" for s, k in sorted(group.plan.errored.items()))
         )
-    lines += ["", *_what_happened(group, found), "", *_traces(group, found)]
+    lines += ["", *_what_happened(group, found), "", *_traces(group)]
     tips = suggestions(group.runs, found)
     if tips:
         lines += ["", "What to try", *(f"  - {tip}" for tip in tips)]
@@ -54,10 +65,10 @@ def group_report(group: RunGroup) -> str:
 def run_report(group: RunGroup, run: RunWithTraces) -> str:
     """Return what happened in one run, as text for a terminal."""
     record, found, metric = run.record, diagnose(run), group.stability.metric
-    verb = "failed" if found.cause is not Cause.NONE else "did not fail"
+    kind = kinds(group)[group.runs.index(run)]
     score = judged_score(record).value
     lines = [
-        f"seed {record.seed} of {group.strategy} on {group.task} with {group.model}: {verb}",
+        f"seed {record.seed} of {group.strategy} on {group.task} with {group.model}: {kind}",
         f"run {record.key[:16]}, group {record.group[:16]}, {text.score(score, metric)} {record.metric} (the "
         f"best constant classifier reaches {text.score(record.constant, metric)})",
         *([f"{found.cause}{_when(found.since)}"] if found.cause is not Cause.NONE else []),
@@ -98,10 +109,10 @@ def _what_happened(group: RunGroup, found: Sequence[Diagnosis]) -> list[str]:
         if with_norms:
             lines.append(f"    {_gradient_sentence(with_norms)}")
     if len(lines) == 1:
-        lines.append("  no run failed")
+        lines.append("  every run learned")
     good = [d for d in found if d.cause is Cause.NONE and d.bottom_share is not None]
     if good and len(good) < len(found):
-        lines.append(f"  for comparison, the successful runs: {_gradient_sentence(good)}")
+        lines.append(f"  for comparison, the runs that learned: {_gradient_sentence(good)}")
     return lines
 
 
@@ -127,21 +138,23 @@ def _span(updates: Sequence[int]) -> str:
     return f"from {first} on" if len(updates) == 1 else f"from {first} to update {updates[-1]} on"
 
 
-def _traces(group: RunGroup, found: Sequence[Diagnosis]) -> list[str]:
-    """Return one line a run with its training loss as bars: failed runs all, successful ones up to twelve."""
+def _traces(group: RunGroup) -> list[str]:
+    """Return one line a run with its training loss as bars; of those that learned twelve at most."""
     lines = ["Training loss, one line a run (bars from 0 to the largest of the group)"]
     tops = [value for run in group.runs for value in run.traces.loss if value is not None]
     if not tops:
         return ["The records have no traces."]
-    pairs = list(zip(group.runs, found, scored(group), strict=True))
-    for kind, failed in (("failed", True), ("successful", False)):
-        some = [pair for pair in pairs if (pair[1].cause is not Cause.NONE) is failed]
-        for run, _, (seed, score, _) in some if failed else some[:SHOWN]:
+    pairs = list(zip(group.runs, kinds(group), strict=True))
+    for kind in reversed(KINDS):
+        some = [run for run, its in pairs if its == kind]
+        for run in some[:SHOWN] if kind == LEARNED else some:
             trace = bars(run.traces.loss, 0.0, max(tops)) if run.traces.loss else "no trace"
-            points = text.score(score, group.stability.metric)
-            lines.append(f"  {kind:<10} seed {seed:>4}  {points:>5}  {trace}  {run.record.key[:12]}")
-        if not failed and len(some) > SHOWN:
-            lines.append(f"  and {len(some) - SHOWN} more successful runs")
+            points = text.score(judged_score(run.record).value, group.stability.metric)
+            lines.append(
+                f"  {kind:<9} seed {run.record.seed:>4}  {points:>5}  {trace}  {run.record.key[:12]}"
+            )
+        if kind == LEARNED and len(some) > SHOWN:
+            lines.append(f"  and {len(some) - SHOWN} more that learned")
     return lines
 
 
@@ -159,46 +172,45 @@ def _ends(values: Sequence[float | None]) -> str:
 
 
 def picture(group: RunGroup, run: RunWithTraces | None = None) -> Picture | None:
-    """Return losses and dev scores of all runs, and gradient norms by layer of a failed and a good one."""
+    """Return losses and dev scores of all runs, and gradient norms of one at chance and one that learned."""
     if not any(one.traces.loss for one in group.runs):
         return None
-    pairs = list(zip(group.runs, group.failed, strict=True))
-    traced = [(one, bad) for one, bad in pairs if one.traces.layer_norms]
-    examples = [next((one for one, bad in traced if bad is kind), None) for kind in (True, False)]
-    if run is not None:
-        examples = [run, next((one for one, bad in traced if not bad and one is not run), None)]
+    pairs = list(zip(group.runs, kinds(group), strict=True))
+    traced = [(one, kind) for one, kind in pairs if one.traces.layer_norms]
+    bad = [one for wanted in (FAILED, AT_CHANCE) for one, kind in traced if kind == wanted]
+    good = [one for one, kind in traced if kind == LEARNED and one is not run]
+    examples = [*(bad if run is None else [run])[:1], *good[:1]]
     return Picture(
         "report",
         group.model,
         group.task,
         f"{shown(group.strategy)} on {shown(group.task)}: training loss (dashed: entropy "
-        "of the labels) and dev score (dotted: best constant classifier) of every run, failed ones in "
-        "orange; below, gradient norms by layer.",
+        "of the labels) and dev score (dotted: best constant classifier) of every run, those at "
+        "chance in orange; below, gradient norms by layer.",
         rounded(
             {
-                "metric": group.first.metric,
-                "constant": group.first.constant,
+                **axis(group),
                 "entropy": group.first.label_entropy,
                 "runs": [
                     {
-                        "failed": bad,
+                        "kind": kind,
                         "bold": one is run,
                         "updates": one.traces.updates,
                         "loss": one.traces.loss,
-                        "scores": [[e.step, e.value] for e in one.record.evaluations],
+                        "scores": evaluations(one, group.stability.metric.scale),
                     }
-                    for one, bad in pairs
+                    for one, kind in pairs
                 ],
                 "panels": [
                     {
-                        "kind": "failed" if bad else "successful",
+                        "kind": kind,
                         "strategy": group.strategy,
                         "seed": one.record.seed,
                         "layers": one.record.layers,
                         "updates": one.traces.layer_updates,
                         "norms": one.traces.layer_norms,
                     }
-                    for one, bad in pairs
+                    for one, kind in pairs
                     if any(one is some for some in examples)
                 ],
             }

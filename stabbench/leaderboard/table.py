@@ -7,18 +7,21 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from math import isfinite
+from statistics import fmean
 from typing import Any
 
 from stabbench import statistics
 from stabbench.metrics import Metric
+from stabbench.samples.failed import judged_score
 from stabbench.samples.groups import RunGroup
 from stabbench.samples.verdict import is_certain_to_fail, stopped_failures
 from stabbench.statistics import Sample
 
-ALLOWED_FAILURES = 0.2
-"""The verdict's allowance: at most this share of all seeds fails (one-sided exact bounds at .05)."""
+ALLOWED_AT_CHANCE = 0.2
+"""The verdict's allowance: at most this share of all seeds learns nothing that shows."""
 
 ALPHA = 0.05
+"""Level of each side of the verdict's exact bounds."""
 
 RANKED_RUNS = 20
 """Below this many runs the smallest sample deviation is often not the steadiest strategy's."""
@@ -31,6 +34,7 @@ class State(StrEnum):
     SMALL = "fewer than 20 seeds"
     INCOMPLETE = "incomplete"
     STOPPED = "stopped early"
+    COPY = "same scores as another row"
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,10 @@ class Row:
         runs: the runs that the row sums up.
         star: "*" or "★": see ``ranking``.
         star_p: the p-value behind the star, Holm-adjusted over the model's tasks.
-        near_best: whether the row is the best of its task or not separable from it; ``None`` if unranked.
+        near_best: whether the row is the best of its task or not separable from it; ``None`` if unranked or
+            if nobody can tell.
+        place: its place among the rows of its model and task, 1 = the steadiest; a copy has its original's.
+        same_as: the strategy whose scores it has, seed by seed; empty where it has its own.
         values: the value of each of the board's columns, by the column's name; the board fills them in.
     """
 
@@ -49,6 +56,8 @@ class Row:
     star: str = ""
     star_p: float | None = None
     near_best: bool | None = None
+    place: int = 0
+    same_as: str = ""
     values: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -126,14 +135,26 @@ class Row:
         """Failed runs among the finished."""
         return sum(self.runs.failed)
 
+    @property
+    def learned(self) -> int:
+        """Runs among the finished that learned something."""
+        return self.sample.n_learned
+
+    @property
+    def at_chance(self) -> int:
+        """Runs among the finished that are not known to have learned anything, failed ones included."""
+        return self.sample.n_at_chance
+
     @cached_property
     def state(self) -> State:
         """Whether the row is ranked."""
+        if self.same_as:
+            return State.COPY
         plan = self.runs.plan
         if plan.errored:
             return State.INCOMPLETE
         if self.missing:
-            certain = is_certain_to_fail(self.runs.failed, self.planned, ALLOWED_FAILURES)
+            certain = is_certain_to_fail(self.runs.failed, self.planned, ALLOWED_AT_CHANCE)
             return State.STOPPED if plan.stopped or certain else State.INCOMPLETE
         return State.RANKED if self.finished >= RANKED_RUNS else State.SMALL
 
@@ -152,6 +173,13 @@ class Row:
         """Best score: the highest, or the lowest where lower is better."""
         return self.runs.stability.best if self.unbiased else None
 
+    @property
+    def mean_of_best_checkpoints(self) -> float | None:
+        """Mean over all finished runs of each run's best checkpoint; ``mean`` is that of their last ones."""
+        if not self.unbiased:
+            return None
+        return fmean(judged_score(run.record, "best").value for run in self.runs.runs)
+
     @cached_property
     def std(self) -> float | None:
         """Standard deviation of all finished runs (ddof = 1)."""
@@ -159,12 +187,12 @@ class Row:
 
     @property
     def std_learned(self) -> float | None:
-        """Standard deviation of the runs that did not fail (ddof = 1)."""
+        """Standard deviation of the runs that learned something (ddof = 1)."""
         return _finite(self.runs.stability.std_of_learned) if self.unbiased else None
 
     @property
     def verdict(self) -> str:
-        """PASS, FAIL or INCONCLUSIVE for at most 20 % failed runs; INCOMPLETE where runs lack."""
+        """PASS, FAIL or INCONCLUSIVE for at most 20 % of seeds at chance; INCOMPLETE where runs lack."""
         return self._judged[0]
 
     @property
@@ -178,14 +206,14 @@ class Row:
             without = self.planned - self.finished
             return "INCOMPLETE", f"{without} of {self.planned} planned runs have no score"
         if self.state is State.STOPPED:
-            stopped = stopped_failures(self.runs.failed, self.planned, ALLOWED_FAILURES, ALPHA)
-            if stopped is None:
+            stopped = stopped_failures(self.runs.failed, self.planned, ALLOWED_AT_CHANCE, ALPHA)
+            if stopped is None:  # failed runs are at chance, so a FAIL for them is one for the row
                 return (
                     "INCONCLUSIVE",
                     f"stopped early by a stricter gate, after {self.finished} of {self.planned} runs",
                 )
             return str(stopped.outcome), stopped.reason
-        evidence = statistics.failures_gate(self.sample, ALLOWED_FAILURES, ALPHA)
+        evidence = statistics.at_chance_gate(self.sample, ALLOWED_AT_CHANCE, ALPHA)
         return str(evidence.outcome), evidence.reason
 
     @cached_property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from stabbench.leaderboard.table import Row, State
 from stabbench.metrics import Metric
 
-MARKS = {State.RANKED: "", State.SMALL: "†", State.INCOMPLETE: "‡", State.STOPPED: "§"}
+MARKS = {State.RANKED: "", State.SMALL: "†", State.INCOMPLETE: "‡", State.STOPPED: "§", State.COPY: " ="}
 MIXED = "¶"
 """Stands at rows whose runs were made in different environments."""
 
@@ -31,4 +31,6 @@ def runs(row: Row) -> str:
         parts.append(f"{row.errored} errored")
     if row.missing:
         parts.append(f"{row.missing} not run")
+    if row.same_as:
+        parts.append(f"same scores as {row.same_as}")
     return ", ".join(parts)

@@ -15,7 +15,9 @@ import pytest
 
 from stabbench.leaderboard import page
 from stabbench.leaderboard.board import Board, build
+from stabbench.leaderboard.headline import headline
 from stabbench.leaderboard.published import Published
+from stabbench.leaderboard.text import SIGNS
 from stabbench.samples.collection import Collection, Plan, RunWithTraces, collect
 from stabbench.samples.traces import thin
 from tests.leaderboard.browser import chromium, missing, shape
@@ -23,7 +25,14 @@ from tests.leaderboard.generate import run, runs
 from tests.leaderboard.toy import TOY, with_everywhere, worst
 
 HOSTILE = "<b>b</b><img src=x onerror=hacked=1>"
-LOOKS = [(1280, 900, False), (1280, 900, True), (390, 844, False), (390, 844, True)]
+MODEL = "mini-bert"
+"""The model with most runs, which the first screen is about."""
+
+LOOKS = [
+    (width, height, dark)
+    for width, height in ((1280, 900), (768, 1024), (360, 740))
+    for dark in (False, True)
+]
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
 
@@ -126,8 +135,63 @@ def test_every_row_and_every_run_is_there(opened: Any, shown: Board) -> None:
     dots = opened.execute_script("return document.querySelectorAll('.chart .scatterlayer .point').length")
     assert dots == sum(row.finished for row in shown.rows)
     text = opened.execute_script("return document.body.innerText")
-    assert f"{dots} runs, {sum(row.failed for row in shown.rows)} of them failed" in text
+    at_chance, failed = (sum(getattr(row, name) for row in shown.rows) for name in ("at_chance", "failed"))
+    assert f"{dots} runs, {at_chance} at chance, {failed} of these failed" in text
     assert "20 of 22, 1 errored, 1 not run" in text
+    lost = dict.fromkeys(shown.tasks(MODEL), 0)
+    for row in shown.rows:
+        if row.model == MODEL:
+            lost[row.task] += row.at_chance
+    marks = opened.execute_script("return document.querySelectorAll('#strips circle, #strips path').length")
+    assert marks == sum(row.finished for row in shown.rows_of(MODEL, max(lost, key=lambda task: lost[task])))
+
+
+def cells(driver: Any) -> dict[str, list[str]]:
+    """Return what the overview's cells say aloud, by strategy."""
+    found = driver.execute_script(
+        "return [...document.querySelectorAll('#overview tbody tr')].map((line) =>"
+        " [line.querySelector('.name').textContent,"
+        "  [...line.querySelectorAll('button')].map((b) => b.getAttribute('aria-label'))])"
+    )
+    return dict(found)
+
+
+def test_the_first_screen_says_what_the_board_says(opened: Any, shown: Board) -> None:
+    assert inner(opened, "headline") == headline(shown, MODEL)
+    bottom = "return document.getElementById(arguments[0]).getBoundingClientRect().bottom"
+    for name in ("headline", "strips", "words"):
+        assert 0 < opened.execute_script(bottom, name) <= 900
+    words = inner(opened, "words")
+    for word in ("learned", "at chance", "failed", "PASS", "FAIL", "INCONCLUSIVE"):
+        assert f"{word} " in words
+
+
+def test_a_strategy_is_one_row_and_a_cell_opens_its_runs(opened: Any, shown: Board) -> None:
+    choose(opened, "model", MODEL)
+    found = cells(opened)
+    assert list(found) == shown.strategies(MODEL)
+    for strategy, labels in found.items():
+        rows = [row for row in shown.rows if (row.model, row.strategy) == (MODEL, strategy)]
+        for row, label in zip(sorted(rows, key=lambda row: row.task), labels, strict=True):
+            wanted = (
+                f"{strategy} on {row.task}: {row.verdict}, {row.at_chance} of {row.finished} runs at chance"
+            )
+            assert label.startswith(wanted)
+    opened.execute_script("document.querySelector('#overview button').click()")
+    assert opened.execute_script("return document.getElementById('run').open")
+
+
+def test_one_task_is_shown_in_its_own_order(opened: Any, shown: Board) -> None:
+    choose(opened, "model", MODEL)
+    for task in ("mini-cola", "mini-rte"):
+        choose(opened, "task", task)
+        wanted = [row.strategy for row in shown.rows_of(MODEL, task)]
+        assert list(cells(opened)) == wanted
+        strips = opened.execute_script(
+            "return [...document.querySelectorAll('#strips text:not(.axis)')].map((t) => t.textContent)"
+        )
+        signs = [SIGNS[row.verdict] or "…" for row in shown.rows_of(MODEL, task)]
+        assert strips == [f"{sign} {name}" for sign, name in zip(signs, wanted, strict=True)]
 
 
 def test_columns_sort_both_ways_and_unknown_values_stay_last(opened: Any, shown: Board) -> None:
@@ -174,7 +238,10 @@ def test_filters_narrow_the_table_and_the_charts(opened: Any, shown: Board) -> N
 
 
 def hover(driver: Any, point: int, click: bool = False, trace: int = 3) -> None:
-    """Point at a run in the first chart with the mouse: a failed one (trace 3) or a successful one (2)."""
+    """Point at a run in the first chart with the mouse: one that failed (trace 3) or that learned (2).
+
+    No run of the page is at chance without having failed: such runs would stand between the two.
+    """
     from selenium.webdriver.common.action_chains import ActionChains
 
     dots = driver.find_elements("css selector", f".chart .scatterlayer .trace:nth-child({trace - 1}) .point")
@@ -201,7 +268,7 @@ def test_a_click_on_a_run_shows_its_curves_and_recipe(opened: Any, shown: Board)
     wait(opened, "return document.querySelectorAll('#run-body .curve .main-svg').length >= 3")
     text = opened.execute_script("return document.getElementById('run').innerText")
     assert "devlin on mini-cola" in text
-    assert "a failed run" in text
+    assert "matthews, failed" in text
     assert "bias correction\nfalse" in text
     pressed = opened.execute_script("return document.querySelector('#seeds [aria-pressed=true]').textContent")
     assert f"Seed {pressed.split(chr(0x2009))[0]}:" in text
@@ -279,6 +346,12 @@ def test_it_fits_every_window(
     folder = Path(os.environ.get("STABBENCH_SCREENSHOTS") or tmp_path_factory.mktemp("screenshots"))
     name = f"{width}-{'dark' if dark else 'light'}"
     opened.save_screenshot(str(folder / f"{name}-top.png"))
+    outside = opened.execute_script(
+        "return [...document.querySelectorAll('#strips, #words, #overview .overview, #overview button')]"
+        ".filter((e) => e.scrollWidth > e.clientWidth + 1 || e.getBoundingClientRect().right > innerWidth)"
+        ".map((e) => e.outerHTML.slice(0, 80))"
+    )
+    assert outside == [], "the overview needs no scrolling sideways"
     opened.execute_script("document.getElementById('charts').scrollIntoView()")
     opened.save_screenshot(str(folder / f"{name}-charts.png"))
     opened.execute_script("document.querySelectorAll('#table tbody button')[4].click()")

@@ -15,7 +15,7 @@ from stabbench.cli import main
 from stabbench.leaderboard import page
 from stabbench.leaderboard.board import Board, build
 from stabbench.leaderboard.output import PAGE, differences, write
-from stabbench.leaderboard.pictures import pictures, slug
+from stabbench.leaderboard.pictures import Picture, pictures, slug
 from stabbench.leaderboard.plots import darkened, draw, mark
 from stabbench.samples.archive import write_archive
 from stabbench.samples.collection import Collection
@@ -59,6 +59,12 @@ def test_a_grid_of_learning_rates_is_drawn_where_there_is_one() -> None:
     ElementTree.fromstring(draw(grid))
 
 
+def test_losses_within_a_decade_have_more_than_one_label() -> None:
+    points = [[0.2, 90.0, "learned"], [0.6, 53.0, "at chance"], [0.69, 52.0, "failed"]]
+    drawn = Picture("losses", "m", "t", "", {"points": points, "entropy": 0.69, "metric": "x", "unit": ""})
+    assert {"0.2", "0.5"} <= set(re.findall(r">([\d.]+)</text>", draw(drawn)))
+
+
 def test_slugs_of_different_names_differ() -> None:
     names = ["a/b", "a-b", "A-b", "a b", "a.b"]
     assert len({slug(name) for name in names}) == len(names)
@@ -80,7 +86,7 @@ def test_the_page_holds_every_run_and_matches_the_records(board: Board) -> None:
     for row in board.rows:
         held = found["groups"][row.group]["runs"]
         assert [run[1] for run in held] == list(range(25))
-        assert sum(run[3] for run in held) == row.failed
+        assert [sum(run[3] == kind for run in held) for kind in (0, 2)] == [row.learned, row.failed]
     assert len(found["curves"]) == 375
     assert found["curves_note"] == "Every run that has traces shows its curves."
 

@@ -54,7 +54,7 @@ def test_markdown_tables_are_well_formed(board: Board) -> None:
     assert len(html.tables) == 1 + 3
     for table in html.tables:
         assert len(set(table)) == 1
-    assert [table[0] for table in html.tables] == [13, 11, 11, 11]
+    assert [table[0] for table in html.tables] == [10, 13, 13, 13]
     assert [len(table) for table in html.tables] == [6, 6, 6, 6]
 
 

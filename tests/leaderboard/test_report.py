@@ -86,7 +86,7 @@ def test_the_report_counts_every_run_and_names_seeds_and_keys() -> None:
     ]
     plan = Plan(seeds=tuple(range(3, 14)), errored={12: "time-out"})
     words = group_report(group_of(*some, plan=plan))
-    assert "runs: 7 of 11, 1 errored, 3 not run; 3 failed" in words
+    assert "runs: 7 of 11, 1 errored, 3 not run; 4 learned, 3 at chance, 3 of these failed" in words
     assert (
         "2 of 7 runs: the training loss stayed at the entropy of the labels: nothing was learned (seed 3, 5)"
         in words
@@ -113,7 +113,7 @@ def test_the_report_of_a_run_shows_its_traces() -> None:
     assert "seed 1 of devlin on mini-rte with mini-bert: failed" in words
     assert "loss           █" in words
     assert "entropy of the labels: 0.693" in words
-    assert "did not fail" in run_report(group, group.runs[1])
+    assert "with mini-bert: learned" in run_report(group, group.runs[1])
 
 
 def test_bars_show_trend_and_unknown_values() -> None:

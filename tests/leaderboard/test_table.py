@@ -12,7 +12,6 @@ import scipy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stabbench import statistics
 from stabbench.leaderboard import page
 from stabbench.leaderboard.board import Board, build
 from stabbench.leaderboard.data import to_csv, to_json
@@ -70,9 +69,13 @@ def test_every_number_is_what_numpy_and_scipy_give(board: Board) -> None:
         assert row.values["mean"] == pytest.approx((mean, *interval))
         assert row.values["std"] == pytest.approx((stdev(scores), *bonett(scores)))
         good = [score for score, bad in zip(scores, failed, strict=True) if not bad]
-        assert row.values["std_successes"] == pytest.approx(stdev(good), abs=1e-12)
+        assert row.values["std_learned"] == pytest.approx(stdev(good), abs=1e-12)
 
-        assert row.values["max"] == max(scores)
+        assert row.values["best"] == max(scores)
+        peaks = [one.record.best.value for one in found]
+        assert row.values["mean_best_checkpoint"] == pytest.approx(fmean(peaks))
+        # in the generated runs, what did not fail is far above the constant classifier
+        assert (row.learned, row.values["at_chance"]) == (n - k, pytest.approx((k, share.low, share.high)))
         for place, tries in enumerate((1, 5, 10)):
             subsets = [comb(below, tries) / comb(n, tries) for below in range(n)]
             draws = [(below / n) ** tries for below in range(n)]
@@ -113,14 +116,31 @@ def bonett(scores: list[float]) -> tuple[float, float]:
 def test_the_star_is_brown_forsythe_against_the_next_larger_spread(board: Board) -> None:
     raw = {}
     for task in board.tasks("mini-bert"):
-        rivals = sorted((r for r in board.rows if r.task == task), key=lambda r: r.std or 0)
-        one, other = (row.runs.stability.scores for row in rivals[:2])
-        raw[rivals[0].group] = statistics.levene(one, other, center="median").p_value
-    adjusted = dict(zip(raw, statistics.holm(list(raw.values())), strict=True))
+        rivals = sorted(
+            (r for r in board.rows if r.task == task and r.verdict != "FAIL"), key=lambda r: stdev(learned(r))
+        )
+        raw[rivals[0].group] = scipy.stats.levene(*map(learned, rivals[:2]), center="median").pvalue
+    falling = sorted(raw.items(), key=lambda item: item[1])
+    adjusted, least = {}, 0.0
+    for place, (group, p) in enumerate(falling):
+        least = max(least, p * (len(falling) - place))
+        adjusted[group] = least
     starred = {row.group: row.star_p for row in board.rows if row.star_p is not None}
     assert starred == pytest.approx(adjusted)
-    assert {row.star for row in board.rows if row.group in adjusted} == {"*"}
+    marks = {
+        row.group: "★" if p <= 0.001 else "*" if p <= 0.05 else ""
+        for row in board.rows
+        for p in [adjusted.get(row.group, 1.0)]
+    }
+    assert {row.group: row.star for row in board.rows} == marks
+    assert "★" in marks.values()
     assert all(row.star == "" for row in board.rows if row.group not in adjusted)
+
+
+def learned(row: Row) -> list[float]:
+    """Return the scores of the runs that learned: in the generated ones all but the constant's score."""
+    scores = [one.record.last.value for one in row.runs.runs]
+    return [score for score in scores if score != row.constant]
 
 
 def test_the_best_and_its_equals_are_marked(board: Board) -> None:
@@ -285,7 +305,7 @@ def test_the_table_of_a_loss_is_that_of_a_gain_upside_down(groups: list[list[flo
         assert gain.values["std"] == pytest.approx(harm.values["std"])
         middle, low, high = harm.values["mean"]
         assert gain.values["mean"] == pytest.approx(negated([middle, high, low]))
-        assert gain.best == -harm.values["max"]
+        assert gain.best == -harm.values["best"]
         for name in ("expected_max", "expected_max_dodge"):
             assert gain.values[name] == pytest.approx(negated(harm.values[name]))
 
@@ -299,4 +319,4 @@ def test_a_loss_is_shown_as_measured_and_its_best_is_the_lowest() -> None:
     assert "| 0.074 [0.064\N{EN DASH}0.090] |" in markdown(board)
     assert any("Of harm the lower score is the better one" in note for note in board.footnotes)
     assert page.page_data(board)["rows"][0]["scale"] == 1
-    assert "in points (harm: as measured). Of harm, max is the lowest score." in latex(board)
+    assert "in points (harm: as measured). Of harm, best is the lowest score." in latex(board)

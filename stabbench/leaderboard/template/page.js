@@ -62,6 +62,117 @@
       ? `${rows.length} rows` : `${rows.length} of ${data.rows.length} rows`;
   }
 
+  const kinds = ["learned", "at chance", "failed"];
+  const kindClass = ["learned", "chance", "failed"];
+
+  function vector(tag, attributes, text) {
+    const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+    if (text !== undefined) made.textContent = text;
+    return made;
+  }
+
+  // The model that the sentence and the picture are about: the chosen one, or the one with most runs.
+  function modelInView() {
+    const chosen = byId("model").value;
+    if (chosen !== "") return data.rows[chosen].model;
+    const runs = (name) => data.rows.reduce((sum, row) => sum + (row.model === name ? row.finished : 0), 0);
+    return data.models.map((model) => model.name).sort((one, other) => runs(other) - runs(one))[0];
+  }
+
+  // Every run of the visible task of that model on which most runs are at chance: a strip a strategy, in the task's order.
+  function drawGlance() {
+    const found = visible().filter((row) => row.model === modelInView());
+    byId("strips").replaceChildren();
+    byId("glance-title").textContent = "";
+    if (!found.length) return;
+    const lost = (rows) => rows.reduce((sum, row) => sum + row.at_chance, 0);
+    const tasks = unique(found.map((row) => row.task)).map((task) => found.filter((row) => row.task === task));
+    const all = tasks.sort((one, other) => lost(other) - lost(one))[0];
+    const rows = all.length > 24 ? [...all.slice(0, 12), ...all.slice(-12)] : all;
+    const { task, model, metric, scale, constant } = rows[0];
+    byId("glance-title").textContent = `Every run on ${task} with ${model}, steady strategies first`
+      + `${rows.length < all.length ? ` (the first and last 12 of ${all.length})` : ""}. Dotted: the best constant classifier.`;
+    const width = byId("strips").clientWidth, line = 18, bottom = rows.length * line;
+    const longest = Math.max(...rows.map((row) => row.strategy.length + row.sign.length + 1));
+    const left = Math.min(longest * 7.3 + 8, width * 0.45);
+    const letters = Math.floor((left - 8) / 7.3);
+    const scores = rows.flatMap((row) => data.groups[row.group].runs.map((run) => scale * run[2]));
+    const [low, high] = [Math.min(scale * constant, ...scores), Math.max(scale * constant, ...scores)];
+    const across = (score) => left + 8 + (width - left - 16) * (high > low ? (score - low) / (high - low) : 0.5);
+    const label = `Scores of ${rows.length} strategies on ${task}, one mark a run; the table below has the numbers`;
+    const svg = vector("svg", { height: bottom + 34, viewBox: `0 0 ${width} ${bottom + 34}`, role: "img", "aria-label": label });
+    rows.forEach((row, place) => {
+      const middle = place * line + line / 2;
+      if (place % 2 === 0) svg.append(vector("rect", { class: "band", x: 0, y: place * line, width, height: line }));
+      svg.append(vector("text", { x: 2, y: middle + 4 }, `${row.sign || "\u2026"} ${short(row.strategy, letters - 2)}`));
+      data.groups[row.group].runs.forEach(([, , score, kind], index) => {
+        const x = across(scale * score), y = middle + (((index * 0.618034) % 1) - 0.5) * 9;
+        const look = { class: kindClass[kind] };
+        svg.append(kind === 2
+          ? vector("path", { ...look, d: `M${x - 3} ${y - 3}l6 6m0 -6l-6 6` })
+          : vector("circle", { ...look, cx: x, cy: y, r: 3 }));
+      });
+    });
+    const at = across(scale * constant);
+    svg.append(vector("line", { class: "constant", x1: at, x2: at, y1: 0, y2: bottom }));
+    const unit = scale === 1 ? "" : ", points";
+    for (const [x, anchor, text] of [[across(low), "start", low], [across(high), "end", high]]) {
+      svg.append(vector("text", { class: "axis", x, y: bottom + 14, "text-anchor": anchor }, text.toFixed(scale === 1 ? 2 : 0)));
+    }
+    svg.append(vector("text", { class: "axis", x: (left + width) / 2, y: bottom + 14, "text-anchor": "middle" }, `dev ${metric}${unit}`));
+    byId("strips").append(svg);
+  }
+
+  function drawOverview() {
+    const rows = visible();
+    byId("overview").replaceChildren(...data.models.flatMap((model) => {
+      const mine = rows.filter((row) => row.model === model.name);
+      if (!mine.length) return [];
+      const tasks = unique(mine.map((row) => row.task)).sort();
+      const order = tasks.length === 1 ? mine.map((row) => row.strategy) : model.strategies;
+      const table = element("table"), head = element("tr"), body = element("tbody");
+      head.append(...["strategy", ...tasks].map((name) => element("th", name, { scope: "col" })));
+      for (const strategy of order) {
+        const found = mine.filter((row) => row.strategy === strategy);
+        if (found.length) body.append(overviewRow(strategy, found, tasks));
+      }
+      const top = element("thead"), box = element("div", null, { class: "overview" });
+      top.append(head);
+      table.append(top, body);
+      box.append(table);
+      return data.models.length > 1 ? [element("h3", model.name), box] : [box];
+    }));
+  }
+
+  function overviewRow(strategy, rows, tasks) {
+    const line = element("tr"), head = element("th", null, { scope: "row" });
+    head.append(element("span", strategy, { class: "name" }));
+    const copied = unique(rows.map((row) => row.same_as));
+    if (copied.length === 1 && copied[0]) head.append(element("small", `same scores as ${copied[0]}`));
+    line.append(head, ...tasks.map((task) => {
+      const row = rows.find((one) => one.task === task);
+      const cell = element("td", null, { "data-task": task });
+      if (!row) {
+        cell.classList.add("absent");
+        cell.append(element("span", dash));
+        return cell;
+      }
+      const [mean, std] = row.shown;
+      const label = `${strategy} on ${task}: ${row.verdict}, ${row.at_chance} of ${row.finished} runs at chance, mean ${mean}, standard deviation ${std}`;
+      const button = element("button", null, { type: "button", "aria-label": label, title: row.reason });
+      const verdict = element("span");
+      verdict.append(element("b", `${row.sign || "\u2026"} `, { class: row.verdict }),
+        `${row.at_chance}/${row.finished}${row.marks ? ` ${row.marks}` : ""}`);
+      button.append(verdict, element("span", `${mean} \u00b1 ${std}`, { class: "numbers" }));
+      if (copied.length > 1 && row.same_as) button.append(element("small", `same as ${row.same_as}`));
+      button.addEventListener("click", () => openRun(row, null));
+      cell.append(button);
+      return cell;
+    }));
+    return line;
+  }
+
   function tableRow(row) {
     const line = element("tr");
     row.cells.forEach(([text, , interval, hint], place) => {
@@ -76,7 +187,7 @@
       const column = data.columns[place];
       const cell = element("td", text, { class: column.align });
       if (hint) cell.title = hint;
-      if (column.name === "verdict") cell.classList.add(text);
+      if (column.name === "verdict") cell.classList.add(row.verdict);
       if (interval) cell.append(" ", element("span", interval, { class: "range" }));
       line.append(cell);
     });
@@ -112,25 +223,26 @@
     chart.setAttribute("aria-label", `Scores of ${rows.length} strategies on ${task}, one point per seed`);
     byId("charts").append(element("h3", `${task} on ${model}`), chart);
     const most = byId("charts").clientWidth < 600 ? 15 : 40;
-    const box = { x: [], y: [] };
-    const dots = [[], []].map(() => ({ x: [], y: [], text: [], customdata: [] }));
+    const box = { y: rows.map((_, place) => place) };
+    ["lowerfence", "q1", "median", "q3", "upperfence"].forEach((name, place) => { box[name] = rows.map((row) => row.box[place]); });
+    const dots = kinds.map(() => ({ x: [], y: [], text: [], customdata: [] }));
     rows.forEach((row, place) => data.groups[row.group].runs.forEach((run, index) => {
-      const [, seed, score, failed] = run;
-      box.x.push(scale * score);
-      box.y.push(place);
-      const dot = dots[failed];
+      const [, seed, score, kind] = run;
+      const dot = dots[kind];
       dot.x.push(scale * score);
       dot.y.push(place + (((index * 0.618034) % 1) - 0.5) * 0.5);
-      dot.text.push(`<b>seed ${seed}</b>: ${points(score, row)}${failed ? ", failed" : ""}<br>${plain(short(row.strategy, 40))}`);
+      dot.text.push(`<b>seed ${seed}</b>: ${points(score, row)}, ${kinds[kind]}<br>${plain(short(row.strategy, 40))}`);
       dot.customdata.push([row.group, index]);
     }));
     const common = { type: "scatter", mode: "markers", hovertemplate: "%{text}<extra></extra>" };
     Plotly.newPlot(chart, [
-      { type: "box", orientation: "h", ...box, boxpoints: false, hoverinfo: "skip", width: 0.6,
+      { type: "box", orientation: "h", ...box, hoverinfo: "skip", width: 0.6,
         line: { color: colour("muted"), width: 1 }, fillcolor: "rgba(0,0,0,0)" },
-      { ...common, ...dots[0], name: "successful",
+      { ...common, ...dots[0], name: kinds[0],
         marker: { color: colour("good"), size: 8, opacity: 0.7 } },
-      { ...common, ...dots[1], name: "failed",
+      { ...common, ...dots[1], name: kinds[1],
+        marker: { color: colour("bad"), size: 8, symbol: "circle-open", line: { color: colour("bad"), width: 1.5 } } },
+      { ...common, ...dots[2], name: kinds[2],
         marker: { color: colour("bad"), size: 8, symbol: "x-thin", line: { color: colour("bad"), width: 2 } } },
     ], layout({
       height: 70 + 30 * rows.length,
@@ -151,33 +263,33 @@
     const group = data.groups[row.group];
     byId("run-title").textContent = `${row.strategy} on ${row.task}`;
     byId("run-group").textContent = `${row.model}: ${row.reason}.${row.environment ? ` ${row.environment}.` : ""}`;
-    byId("seeds").replaceChildren(...group.runs.map(([, seed, score, failed], place) => {
-      const label = `seed ${seed}, ${points(score, row)}${failed ? ", failed" : ""}`;
-      const button = element("button", failed ? `${seed}\u2009\u2718` : seed, { type: "button", "aria-label": label, title: label });
-      if (failed) button.classList.add("failed");
+    byId("seeds").replaceChildren(...group.runs.map(([, seed, score, kind], place) => {
+      const label = `seed ${seed}, ${points(score, row)}, ${kinds[kind]}`;
+      const button = element("button", seed + ["", "\u2009\u25cb", "\u2009\u2718"][kind], { type: "button", "aria-label": label, title: label });
+      button.classList.add(...["", "chance", "chance failed"][kind].split(" ").filter(Boolean));
       button.addEventListener("click", () => showRun(row, place));
       return button;
     }));
     if (!byId("run").open) byId("run").showModal();
     byId("run").scrollTop = 0;
-    const failedFirst = group.runs.findIndex((run) => run[3]);
-    showRun(row, index ?? Math.max(0, failedFirst));
+    const worst = Math.max(...group.runs.map((run) => run[3]));
+    showRun(row, index ?? group.runs.findIndex((run) => run[3] === worst));
   }
 
   function showRun(row, index) {
     const group = data.groups[row.group];
-    const [key, seed, score, failed, reason, loss] = group.runs[index];
+    const [key, seed, score, kind, reason, loss, peak] = group.runs[index];
     [...byId("seeds").children].forEach((button, place) => button.setAttribute("aria-pressed", place === index));
     clearRun();
     const body = byId("run-body");
-    body.append(element("h3", `Seed ${seed}: ${points(score, row)} ${row.metric}${failed ? ", a failed run" : ""}`, { id: "run-seed" }));
+    body.append(element("h3", `Seed ${seed}: ${points(score, row)} ${row.metric}, ${kinds[kind]}`, { id: "run-seed" }));
     if (reason) body.append(element("p", `The run diverged: ${reason}.`));
     body.append(facts({
-      key: `${key}\u2026`, "training loss, last epoch": loss, "entropy of the labels": group.entropy,
+      key: `${key}\u2026`, "at its best checkpoint": points(peak, row), "training loss, last epoch": loss, "entropy of the labels": group.entropy,
       "best constant classifier": points(row.constant, row), "imported from": group.imported_from,
     }));
     const curve = data.curves[key];
-    if (curve) drawCurves(body, row, group, curve, failed ? colour("bad") : colour("good"));
+    if (curve) drawCurves(body, row, group, curve, colour(kind ? "bad" : "good"));
     else body.append(element("p", group.imported_from === null
       ? `This page has no curves of this run. ${data.curves_note} "stabbench report ${key}" shows them.`
       : "This run was imported as a score: it has no curves and no recipe here."));
@@ -244,9 +356,10 @@
   function drawPublished() {
     if (!data.published.length) return;
     const section = byId("published");
+    const heads = { n: "seeds", max: "best" };
     const names = ["strategy", "task", "metric", "model", "n", "std", "mean", "max", "source"];
     const head = element("tr");
-    head.append(...names.map((name) => element("th", name === "n" ? "seeds" : name, { scope: "col" })));
+    head.append(...names.map((name) => element("th", heads[name] ?? name, { scope: "col" })));
     section.querySelector("thead").append(head);
     section.querySelector("tbody").append(...data.published.map((entry) => {
       const line = element("tr");
@@ -257,7 +370,11 @@
     section.hidden = false;
   }
 
-  function draw() { drawTable(); drawCharts(); }
+  function drawHeadline() {
+    byId("headline").textContent = data.models.find((model) => model.name === modelInView()).headline;
+  }
+
+  function draw() { drawHeadline(); drawGlance(); drawOverview(); drawCharts(); drawTable(); }
 
   options("model", "model");
   options("task", "task");
@@ -266,8 +383,8 @@
     const count = unique(data.rows.map((row) => row[name])).length;
     return `${count} ${count === 1 ? name : name.replace(/y$/, "ie") + "s"}`;
   });
-  byId("summary").textContent = `${runs.length} runs, ${runs.filter((run) => run[3]).length} of them failed: `
-    + `${counted.join(", ")}.`;
+  const at = (kind) => runs.filter((run) => run[3] >= kind).length;
+  byId("summary").textContent = `${runs.length} runs, ${at(1)} at chance, ${at(2)} of these failed: ${counted.join(", ")}.`;
   byId("notes").append(...[...data.footnotes, data.curves_note].map((note) => element("li", note)));
   for (const id of ["model", "task", "strategy"]) byId(id).addEventListener("input", draw);
   byId("filters").addEventListener("reset", () => { order.column = null; order.falling = false; setTimeout(draw); });
@@ -275,6 +392,8 @@
   byId("close").addEventListener("click", () => byId("run").close());
   byId("run").addEventListener("click", (event) => { if (event.target === byId("run")) byId("run").close(); });
   byId("run").addEventListener("close", clearRun);
+  let drawn = innerWidth;
+  addEventListener("resize", () => { if (drawn !== innerWidth) { drawn = innerWidth; drawGlance(); } });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawCharts);
   drawPublished();
   draw();

@@ -1,0 +1,48 @@
+"""What a leaderboard says about a model, in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stabbench.leaderboard.board import Board
+from stabbench.leaderboard.table import Row, State
+
+NAMED = 3
+"""How many strategies a sentence names."""
+
+
+def headline(board: Board, model: str) -> str:
+    """Return a sentence about the ranked strategies of a model: the steadiest, how many PASS, which FAIL."""
+    ranked: dict[str, list[Row]] = {}
+    for row in board.rows:
+        if row.model == model and row.state is State.RANKED:
+            ranked.setdefault(row.strategy, []).append(row)
+    if not ranked:
+        rows = [row for row in board.rows if row.model == model]
+        return f"With {model} no strategy has the complete 20 seeds that a place needs: {_at_chance(rows)}."
+    failing = [name for name, rows in ranked.items() if any(row.verdict == "FAIL" for row in rows)]
+    passing = [name for name, rows in ranked.items() if all(row.verdict == "PASS" for row in rows)]
+    parts = []
+    first = next(name for name in board.strategies(model) if name in ranked)
+    if first not in failing:
+        parts.append(f"{first} is the steadiest strategy ({_at_chance(ranked[first])})")
+    parts.append(f"{len(passing)} of {len(ranked)} ranked ones PASS on every task")
+    if failing:
+        rows = [row for name in failing for row in ranked[name]]
+        verb = "FAILs" if len(failing) == 1 else "FAIL"
+        parts.append(f"{_listed(failing)} {verb} on one or more ({_at_chance(rows)})")
+    else:
+        parts.append("none FAILs")
+    return f"With {model}, {', '.join(parts[:-1])}, and {parts[-1]}."
+
+
+def _at_chance(rows: Sequence[Row]) -> str:
+    return f"{sum(row.at_chance for row in rows)} of {sum(row.finished for row in rows)} runs at chance"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return some names as people list them, the first few of many."""
+    shown, rest = list(names[:NAMED]), len(names) - NAMED
+    if rest > 0:
+        shown.append(f"{rest} more")
+    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)

@@ -1,0 +1,145 @@
+"""The strategies of one task compared with one another: pure functions of their samples.
+
+All comparisons are those of the two-part gate ``statistics.steadier_gate`` (runs at chance by Boschloo,
+spread of the learned runs by Brown and Forsythe, guarded by their means), unpaired. What is judged FAIL for
+its runs at chance neither is the best, nor near it, nor starred.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from math import inf
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stabbench import statistics
+from stabbench.statistics import Sample
+from stabbench.statistics.steadier import steadier_codes, steadier_tests
+
+LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Relation:
+    """Who is steadier than whom.
+
+    Attributes:
+        steadier: shape (m, m), whether sample i is steadier than sample j by the two-part gate.
+        p_value: shape (m, m), the p-value of "i is steadier than j": the least of both parts, Holm-adjusted.
+    """
+
+    steadier: NDArray[np.bool_]
+    p_value: NDArray[np.float64]
+
+
+def relation(samples: Sequence[Sample]) -> Relation:
+    """Return the verdicts of ``steadier_gate`` for all pairs at once."""
+    m = len(samples)
+    steadier, p_value = np.zeros((m, m), bool), np.ones((m, m))
+    clear = [place for place, sample in enumerate(samples) if not sample.unclear]
+    pairs_by_sizes: dict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
+    for i, j in combinations(clear, 2):
+        pairs_by_sizes[samples[i].n, samples[j].n].append((i, j))
+    for pairs in pairs_by_sizes.values():
+        first, second = np.array(pairs).T
+        scores = [np.stack([samples[place].scores for place in side]) for side in (first, second)]
+        learned = [np.stack([samples[place].learned for place in side]) for side in (first, second)]
+        tests = steadier_tests(scores[0], scores[1], learned[0], learned[1])
+        codes = steadier_codes(tests, LEVEL)
+        steadier[first, second], steadier[second, first] = codes == 1, codes == -1
+        p_value[first, second] = statistics.holm(tests.for_a).min(axis=-1)
+        p_value[second, first] = statistics.holm(tests.for_b).min(axis=-1)
+    steadier[[place for place, sample in enumerate(samples) if sample.degenerate]] = False
+    return Relation(steadier, p_value)
+
+
+def steady_order(samples: Sequence[Sample], among: Sequence[int], found: Relation) -> list[int]:
+    """Return some samples from steady to unsteady, so that nobody stands behind one that it is steadier than.
+
+    The next one is always that which fewest of the remaining ones are steadier than; of equals that with the
+    smaller share of runs at chance, then the smaller std of its learned runs, then the better mean.
+    """
+    left, order = list(among), list[int]()
+    while left:
+        above = found.steadier[np.ix_(left, left)].sum(axis=0)
+        next_ = min(zip(above, left, strict=True), key=lambda one: (one[0], *by_numbers(samples[one[1]])))[1]
+        order.append(next_)
+        left.remove(next_)
+    return order
+
+
+def by_numbers(sample: Sample) -> tuple[float, float, float]:
+    """Return the sorting key of a sample alone: share of runs at chance, std of the learned, mean."""
+    learned = sample.learned_scores
+    spread = statistics.std(learned) if len(learned) > 1 else inf
+    return sample.n_at_chance / sample.n, spread, -float(sample.scores.mean())
+
+
+class Standings(NamedTuple):
+    """The strategies of one task.
+
+    Attributes:
+        order: places in the given samples, from steady to unsteady; those judged FAIL come last.
+        near_best: of each given sample, whether it is the first or cannot be told from it; ``None`` where
+            nobody can tell.
+    """
+
+    order: list[int]
+    near_best: list[bool | None]
+
+
+def standings(samples: Sequence[Sample], failing: Sequence[bool]) -> Standings:
+    """Return the order of the strategies of a task, and who cannot be told from the best.
+
+    The best is the first in order. Another one can be told from it when the best is steadier by the two-part
+    gate, its p-value Holm-adjusted over all others that are not judged FAIL, at most .05. A best one whose
+    scores hardly vary, or of which nobody knows whether it learned, is no yardstick: then nobody is near it.
+
+    Args:
+        samples: of the ranked strategies, in an order that does not depend on the runs (by name).
+        failing: whether each is judged FAIL for its runs at chance.
+    """
+    found = relation(samples)
+    hopeful = steady_order(samples, [i for i, fails in enumerate(failing) if not fails], found)
+    order = hopeful + steady_order(samples, [i for i, fails in enumerate(failing) if fails], found)
+    near: list[bool | None] = [False if fails else None for fails in failing]
+    if not hopeful:
+        return Standings(order, near)
+    best, *others = hopeful
+    if samples[best].unclear or samples[best].degenerate or samples[best].degenerate_learned:
+        return Standings(order, near)
+    near[best] = True
+    wins = [found.p_value[best, i] if found.steadier[best, i] else 1.0 for i in others]
+    for i, p in zip(others, statistics.holm(wins), strict=True):
+        near[i] = None if samples[i].unclear else bool(p > LEVEL)
+    return Standings(order, near)
+
+
+class StarTest(NamedTuple):
+    """The test behind a star: of which sample, its two-sided p-value, the smaller number of runs."""
+
+    sample: int
+    p_value: float
+    runs: int
+
+
+def star_test(samples: Sequence[Sample], failing: Sequence[bool]) -> StarTest | None:
+    """Return the test of the smallest std of learned runs against the next larger one; ``None`` without two.
+
+    Brown and Forsythe's, two-sided, on the learned runs of those that are not judged FAIL. p is 1 where the
+    other one is at chance significantly less often or has a significantly better mean (one-sided .05 each),
+    and where the learned runs of the first take fewer than three different scores.
+    """
+    hopeful = [i for i, fails in enumerate(failing) if not fails and not samples[i].unclear]
+    if len(hopeful) < 2:
+        return None
+    first, second = sorted(hopeful, key=lambda i: by_numbers(samples[i])[1])[:2]
+    a, b = samples[first], samples[second]
+    tests = steadier_tests(a.scores, b.scores, a.learned, b.learned)
+    barred = tests.for_b[0] <= LEVEL or tests.a_lower <= LEVEL or a.degenerate
+    return StarTest(first, 1.0 if barred else float(tests.for_a[1]), min(a.n, b.n))
