@@ -10,7 +10,8 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from stabbench.commands.seeds_questions import Question, grid
-from stabbench.leaderboard.plots import LAYERS, SETTINGS, TEXT
+from stabbench.leaderboard.boxes import TEXT
+from stabbench.leaderboard.plots import LAYERS, SETTINGS
 
 MOST_LINES = 6
 STYLES = ("-", "--", "-.", ":")
