@@ -110,9 +110,12 @@ def footnotes(rows: Sequence[Row], groups: Sequence[RunGroup], collection: Colle
         "same dev set, or when its loss became NaN or infinite (it then has that classifier's score). "
         "Failed runs are part of mean, std, max and of the expected maximum. Planned = finished + errored "
         "+ missing.",
-        "failed: k of n finished runs, with the exact 95 % interval (Clopper and Pearson). std: ddof = 1, "
+        "failed: k of n finished runs, with the exact interval (Clopper and Pearson). std: ddof = 1, "
         "over all finished runs; std of successes: the same without the failed ones. Best of k: the unbiased "
         "expected maximum of k tries (U-statistic).",
+        "Intervals are the two bounds, one-sided at 95 % each, by which a gate decides. Those of mean and "
+        "std allow for runs at chance too rare to have been seen, which would score as the constant "
+        "classifier: where none of 25 runs was at chance, up to 15 % of all might be.",
         f"Verdict: at most {ALLOWED_FAILURES:.0%} of all seeds fail. PASS (✔): the one-sided 95 % upper "
         "bound is not above that; FAIL (✘): the lower bound is above it, or every run failed; else "
         "INCONCLUSIVE (?): these seeds cannot decide.",
