@@ -1,20 +1,19 @@
 """Bounds on mean and spread of all runs, which allow for runs at chance too rare to have been seen.
 
-The second implementation is plain Python: the parts from `scipy.stats`, the extremes by search over the box.
+The second implementation is `plain_mixture`.
 """
 
 import json
 import math
-import statistics
 
 import numpy as np
 import pytest
-import scipy
 from hypothesis import assume, given
 from hypothesis import strategies as some
 
 import stabbench.statistics as st
 from stabbench.statistics.mixture import box, half, mixture_bounds
+from tests.statistics.plain_mixture import plain_bounds, plain_box, variance
 
 PASS, FAIL, INCONCLUSIVE = st.Outcome
 RANGE = (-100.0, 100.0)
@@ -35,64 +34,14 @@ def sample(n, k, **changes):
     return st.Sample.of(scores, ~learned, range(n), **known)
 
 
-def plain_box(scores, learned, constant, limits, alpha):
-    """The box by formula: pairs of share, mean, std and score at chance."""
-    level, n = alpha / 3, len(scores)
-    good = [x for x, flag in zip(scores, learned, strict=True) if flag]
-    bad = [x for x, flag in zip(scores, learned, strict=True) if not flag]
-    k, m = len(bad), len(good)
-    share = (
-        scipy.stats.beta.ppf(level, k, n - k + 1) if k else 0.0,
-        scipy.stats.beta.isf(level, k + 1, n - k) if k < n else 1.0,
-    )
-    mean, s = statistics.fmean(good), statistics.stdev(good)
-    reach = scipy.stats.t.isf(level, m - 1) * s / math.sqrt(m)
-    chi2 = [s * math.sqrt((m - 1) / scipy.stats.chi2.ppf(q, m - 1)) for q in (1 - level, level)]
-    z = scipy.stats.norm.isf(level)
-    c = m / (m - z)
-    centre = scipy.stats.trim_mean(good, 1 / (2 * math.sqrt(m - 4)))
-    kurtosis = m * sum((x - centre) ** 4 for x in good) / sum((x - mean) ** 2 for x in good) ** 2
-    error = z * c * math.sqrt(max(0.0, kurtosis - (m - 3) / m) / (m - 1))
-    bonett = [math.exp((math.log(c * s * s) + sign * error) / 2) for sign in (-1, 1)]
-    low, high = limits
-    widest = (high - low) / 2
-    known = [*bad, constant]
-    return (
-        share,
-        (max(mean - reach, low), min(mean + reach, high)),
-        (min(chi2[0], bonett[0], widest), min(max(chi2[1], bonett[1]), widest)),
-        (min(known), max(known)),
-    )
-
-
-def variance(p, m, s, f, v):
-    return (1 - p) * s * s + p * v + p * (1 - p) * (m - f) ** 2
-
-
 CASES = [(25, 0), (25, 1), (25, 4), (12, 5), (40, 20), (30, 24), (100, 2)]
 
 
 @pytest.mark.parametrize(("n", "k"), CASES)
 def test_bounds_are_the_extremes_of_the_box(n, k):
-    """The largest variance by bounded search over the share at every corner, the rest by corners."""
     scores, learned = runs(n, k, seed=n + k)
-    share, means, stds, chances = plain_box(list(scores), list(learned), CONSTANT, RANGE, 0.05)
-    spreads = (0.0, ((chances[1] - chances[0]) / 2) ** 2)
-    least, most = math.inf, 0.0
-    corners = [(m, s, f, v) for m in means for s in stds for f in chances for v in spreads]
-    for m, s, f, v in corners:
-        found = scipy.optimize.minimize_scalar(
-            lambda p, m=m, s=s, f=f, v=v: -variance(p, m, s, f, v), share, options={"xatol": 1e-12},
-            bounds=share, method="bounded",
-        )  # fmt: skip
-        most = max(most, -found.fun, *(variance(p, m, s, f, v) for p in share))
-        least = min(least, *(variance(p, m, s, f, v) for p in share))
-    got = mixture_bounds(scores, learned, CONSTANT, RANGE)
-    assert got.std_upper == pytest.approx(math.sqrt(most), rel=1e-9)
-    assert got.std_lower == pytest.approx(math.sqrt(least), rel=1e-9)
-    everywhere = [(1 - p) * m + p * f for p in share for m in means for f in chances]
-    assert got.mean_lower == pytest.approx(min(everywhere), rel=1e-9)
-    assert got.mean_upper == pytest.approx(max(everywhere), rel=1e-9)
+    want = plain_bounds(list(scores), list(learned), CONSTANT, RANGE)
+    assert list(mixture_bounds(scores, learned, CONSTANT, RANGE)) == pytest.approx(want, rel=1e-9)
 
 
 @pytest.mark.parametrize(("n", "k"), CASES)
