@@ -258,6 +258,16 @@ def test_degenerate_samples_never_pass(name, known):
             json.dumps(got.to_json(), allow_nan=False)
 
 
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+def test_bounds_of_very_few_runs_exclude_nothing(n):
+    scores = np.linspace(60.0, 61.0, n)
+    got = mixture_bounds(scores, np.ones(n, bool), None, (-math.inf, math.inf))
+    assert (got.mean_lower, got.std_lower, got.std_upper) == (-math.inf, 0.0, math.inf)
+    assert got.mean_upper > 61.0
+    nobody = mixture_bounds(scores, np.zeros(n, bool), None, (-math.inf, math.inf))
+    assert list(nobody) == [-math.inf, math.inf, 0.0, math.inf]
+
+
 def test_runs_that_nobody_can_tell_leave_the_verdict_open():
     scores, _ = runs(25, 0)
     unclear = st.Sample.of(scores, learned=[True] * 24 + [None], constant=CONSTANT, range=RANGE)
