@@ -132,8 +132,9 @@ def _std(found: Box, widest: float) -> tuple[Floats, Floats]:
     p = 1/2 + (v - s^2) / (2 (m - f)^2).
     """
     (m_low, m_high), (f_low, f_high) = found.mean, found.chance
-    near = np.maximum(np.maximum(m_low - f_high, f_low - m_high), 0.0)
-    far = np.maximum(m_high - f_low, f_high - m_low)
+    with np.errstate(invalid="ignore"):  # both infinite
+        near = np.maximum(np.maximum(m_low - f_high, f_low - m_high), 0.0)
+        far = np.maximum(m_high - f_low, f_high - m_low)
     near = np.where(np.isfinite(near), near, 0.0)
     unbounded = ~np.isfinite(far) | ~np.isfinite(found.std[1])
     far, s = (np.where(unbounded, 0.0, part) for part in (far, found.std[1]))
