@@ -132,19 +132,15 @@ def _std(found: Box, widest: float) -> tuple[Floats, Floats]:
     p = 1/2 + (v - s^2) / (2 (m - f)^2).
     """
     (m_low, m_high), (f_low, f_high) = found.mean, found.chance
-    with np.errstate(invalid="ignore"):  # both infinite
+    v, s = found.chance_variance[1], found.std[1]
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # where nothing limits m, f or s
         near = np.maximum(np.maximum(m_low - f_high, f_low - m_high), 0.0)
         far = np.maximum(m_high - f_low, f_high - m_low)
-    near = np.where(np.isfinite(near), near, 0.0)
-    unbounded = ~np.isfinite(far) | ~np.isfinite(found.std[1])
-    far, s = (np.where(unbounded, 0.0, part) for part in (far, found.std[1]))
-
-    v = found.chance_variance[1]
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         top = np.nan_to_num(0.5 + (v - s**2) / (2 * far**2))
-    largest = _variance(np.clip(top, *found.share), s, v, far)
+        largest = _variance(np.clip(top, *found.share), s, v, far)
+    near = np.where(np.isfinite(near), near, 0.0)
     smallest = np.minimum(*(_variance(p, found.std[0], found.chance_variance[0], near) for p in found.share))
-    upper = np.where(unbounded, np.inf, np.sqrt(largest))
+    upper = np.sqrt(np.where(np.isnan(largest), np.inf, largest))
     return np.minimum(np.sqrt(smallest), widest), np.minimum(upper, widest)
 
 
