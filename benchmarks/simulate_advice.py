@@ -98,7 +98,7 @@ def spread(
 ) -> tuple[float, float, float]:
     x = ratio * draw(generator, (reps, power.MOST_SEEDS))
     bounds = st.spread_bounds(x[:, :n])
-    first = spread_codes(bounds, 1.0)
+    first = spread_codes(bounds.lower, bounds.upper, 1.0)
     needed = [
         advised(round(s / 0.02), max(15, round(g / 0.2)), n)
         for s, g in zip(bounds.std.tolist(), bounds.kurtosis.tolist(), strict=True)
@@ -106,7 +106,8 @@ def spread(
     seen = np.abs(bounds.std / ratio - 1) <= near if near else np.ones(reps, bool)
 
     def second(which: NDArray[np.intp], m: int) -> Codes:
-        return spread_codes(st.spread_bounds(x[which, :m], alpha=SECOND), 1.0)
+        later = st.spread_bounds(x[which, :m], alpha=SECOND)
+        return spread_codes(later.lower, later.upper, 1.0)
 
     return followed(first, needed, second, seen)
 

@@ -25,28 +25,30 @@ VERDICTS = ("PASS", "INCONCLUSIVE", "INCOMPLETE", "FAIL")
 
 def failure_rate(row: Row) -> Estimate:
     """Return the number of failed runs with the exact bounds on their share (Clopper and Pearson)."""
-    low, high = statistics.clopper_pearson(row.failed, row.finished, 0.025)
+    low, high = statistics.clopper_pearson(row.failed, row.finished, 0.05)
     return Estimate(row.failed, float(low), float(high))
 
 
 def mean(row: Row) -> Estimate:
-    """Return the mean with its t bounds."""
-    bounds = statistics.mean_gate(row.sample, 0.0, 0.025, "all")
-    return Estimate(row.mean, *((bounds.lower, bounds.upper) if row.unbiased else (None, None)))
+    """Return the mean with the bounds by which a gate on all runs decides."""
+    return _with_bounds(row.mean, statistics.mean_bounds(row.sample, 0.05, "all") if row.unbiased else None)
 
 
 def spread(row: Row) -> Estimate:
-    """Return the standard deviation with Bonett's bounds, where five runs or more allow for them."""
-    if not row.unbiased or row.finished < 5 or row.sample.degenerate is not None:
-        return Estimate(row.std, None, None)
-    bounds = statistics.spread_bounds(row.sample.scores, alpha=0.05)
-    ends = (float(bounds.bonett_lower), float(bounds.bonett_upper))
-    return Estimate(row.std, *(end if isfinite(end) else None for end in ends))
+    """Return the standard deviation with the bounds by which a gate on all runs decides."""
+    shown = row.unbiased and row.sample.degenerate is None
+    return _with_bounds(row.std, statistics.std_bounds(row.sample, 0.05, "all") if shown else None)
+
+
+def _with_bounds(value: float | None, bounds: tuple[float, float] | None) -> Estimate:
+    """Return a value with its bounds, if there are any and both are finite."""
+    low, high = bounds if bounds is not None and all(map(isfinite, bounds)) else (None, None)
+    return Estimate(value, low, high)
 
 
 def at_chance_rate(row: Row) -> Estimate:
     """Return the number of runs at chance with the exact bounds on their share (Clopper and Pearson)."""
-    low, high = statistics.clopper_pearson(row.at_chance, row.finished, 0.025)
+    low, high = statistics.clopper_pearson(row.at_chance, row.finished, 0.05)
     return Estimate(row.at_chance, float(low), float(high))
 
 
@@ -160,7 +162,7 @@ FAILED = Column(
     "Runs that are not better than the best constant classifier, with the exact interval of their share.",
     failure_rate,
     _counted,
-    level="95 %",
+    level="90 %",
 )
 LEARNED = Column(
     "learned",
@@ -174,18 +176,18 @@ AT_CHANCE = Column(
     at_chance_rate,
     _counted,
     head="at chance",
-    level="95 %",
+    level="90 %",
 )
 MEAN = Column(
     "mean",
-    "Mean of all finished runs, failed ones included, with its t interval.",
+    "Mean of all finished runs, failed ones included; its interval allows for rare failures not seen.",
     mean,
     estimate,
-    level="95 %",
+    level="90 %",
 )
 STD = Column(
     "std",
-    "Standard deviation of all finished runs (ddof = 1), with Bonett's interval.",
+    "Standard deviation of all finished runs (ddof = 1); its interval allows for rare failures not seen.",
     spread,
     _spread_marked,
     level="90 %",

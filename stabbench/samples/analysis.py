@@ -31,7 +31,8 @@ class Scores:
         by_seed: the scores.
         interquartile_mean: mean of the middle half.
         std: standard deviation (ddof = 1).
-        failure_rate: two-sided 95 % intervals of the rate of failed runs, by method.
+        failure_rate: two-sided 90 % intervals of the rate of failed runs, by method; those of Clopper and
+            Pearson are the bounds by which a gate decides, 95 % on each side.
     """
 
     runs: int
@@ -143,7 +144,7 @@ def contrast(first: Stability, second: Stability) -> Contrast:
 def _scores(sample: Stability) -> Scores:
     scores, k, n = sample.scores, sample.failed, sample.finished
     collapsed = [is_collapsed(run) for run in sample.runs]
-    low, high = (float(bound) for bound in statistics.clopper_pearson(k, n, 0.025))
+    low, high = (float(bound) for bound in statistics.clopper_pearson(k, n, 0.05))
     return Scores(
         runs=n,
         failed=k,
@@ -158,7 +159,7 @@ def _scores(sample: Stability) -> Scores:
         max=max(scores),
         failure_rate={
             "Clopper-Pearson": (low, high),
-            "Wilson": statistics.wilson(k, n),
-            "Jeffreys": statistics.jeffreys(k, n),
+            "Wilson": statistics.wilson(k, n, 0.9),
+            "Jeffreys": statistics.jeffreys(k, n, 0.9),
         },
     )

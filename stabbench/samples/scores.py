@@ -150,6 +150,7 @@ class Scores:
             learned=[has_learned(run, self.checkpoint) for run in self.runs],
             scale=self.metric.scale,
             range=self.metric.range,
+            constant=self.runs[0].constant,
         )
 
     @property

@@ -82,13 +82,10 @@ class Stability(Scores):
         Args:
             within: the largest acceptable standard deviation.
             alpha: level of each side.
-            scope: ``learned`` judges the runs that learned something, ``all`` every run, as the paper does;
-                the latter passes only when ``few_failures`` has passed before.
+            scope: ``learned`` judges the runs that learned something, ``all`` every run, as the paper does.
+                The latter allows for failures too rare to have been seen, so it takes many seeds to pass.
         """
-        failures = next((v.evidence for v in self.verdicts if v.evidence.gate == "failures"), None)
-        return self._judge(
-            alpha, lambda s, level: statistics.spread_gate(s.sample, within, level, scope, failures)
-        )
+        return self._judge(alpha, lambda s, level: statistics.spread_gate(s.sample, within, level, scope))
 
     def good_mean(
         self,
@@ -98,12 +95,13 @@ class Stability(Scores):
         *,
         at_most: float | None = None,
     ) -> Verdict:
-        """Judge whether the mean score is good enough (one-sided t bounds, each at alpha).
+        """Judge whether the mean score is good enough (one-sided bounds, each at alpha).
 
         Args:
             at_least: the worst acceptable mean of a metric of which higher is better.
             alpha: level of each side.
-            scope: ``learned`` judges the runs that learned something, ``all`` every run.
+            scope: ``learned`` judges the runs that learned something, ``all`` every run: the latter allows
+                for failures too rare to have been seen.
             at_most: the worst acceptable mean of a metric of which lower is better, such as a loss.
 
         Raises:

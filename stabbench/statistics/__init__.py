@@ -27,7 +27,7 @@ from stabbench.statistics.failures import (
     jeffreys,
     wilson,
 )
-from stabbench.statistics.gates import mean_gate, spread_gate
+from stabbench.statistics.gates import mean_bounds, mean_gate, spread_gate, std_bounds
 from stabbench.statistics.levene import PAPER_WARNING, Levene, levene, star
 from stabbench.statistics.predictions import (
     churn_ratio,
@@ -83,6 +83,7 @@ __all__ = [
     "levene",
     "look_alpha",
     "mcnemar",
+    "mean_bounds",
     "mean_gate",
     "newcombe_upper",
     "overall",
@@ -97,6 +98,7 @@ __all__ = [
     "spread_gate",
     "star",
     "std",
+    "std_bounds",
     "steadier_gate",
     "stuck_at_entropy",
     "wilson",

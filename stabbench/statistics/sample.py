@@ -32,6 +32,7 @@ class Sample:
         sign: -1 where `scores` are negated, else 1.
         scale: what readers see is the score times this: 100 for points.
         range: the least and the greatest possible of `scores`.
+        constant: the constant predictor's score, oriented as `scores` are; None when unknown.
     """
 
     scores: Floats
@@ -42,6 +43,7 @@ class Sample:
     sign: int = 1
     scale: int = 1
     range: tuple[float, float] = (-math.inf, math.inf)
+    constant: float | None = None
 
     @classmethod
     def of(
@@ -54,6 +56,7 @@ class Sample:
         learned: Sequence[bool | None] | Bools | None = None,
         scale: int = 1,
         range: tuple[float, float] = (-math.inf, math.inf),
+        constant: float | None = None,
     ) -> "Sample":
         """A sample from anything array-like; `failed` defaults to no failed run.
 
@@ -69,6 +72,7 @@ class Sample:
                 not fail. A failed run did not.
             scale: what readers see is the score times this.
             range: the least and the greatest possible score, as it is measured.
+            constant: the constant predictor's score, as it is measured; None when unknown.
 
         Raises:
             StabbenchError: the arrays are not one-dimensional and of one length.
@@ -88,7 +92,8 @@ class Sample:
         untold = np.array([flag is None for flag in told], bool) & ~flags
         known = np.array([bool(flag) for flag in told], bool) & ~flags
         low, high = sorted(sign * bound for bound in range)
-        return cls(values, flags, known, untold, numbers, sign, scale, (low, high))
+        guess = None if constant is None or not math.isfinite(constant) else sign * float(constant)
+        return cls(values, flags, known, untold, numbers, sign, scale, (low, high), guess)
 
     def measured(self, score: float | Floats) -> float:
         """A score, or a mean of scores, as it was measured: without the negation of lower-is-better ones."""

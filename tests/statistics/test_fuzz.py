@@ -11,7 +11,7 @@ import stabbench.statistics as st
 SOUND = ("normal", "rounded")
 DEGENERATE = ("constant", "two-valued", "nan", "infinite", "tiny", "all failed", "same seeds")
 KINDS = (*SOUND, *DEGENERATE, "huge")
-GATES = ("failures", "spread", "spread of all", "mean", "steadier", "regression")
+GATES = ("failures", "spread", "spread of all", "mean", "mean of all", "steadier", "regression")
 
 
 def draw(kind, generator):
@@ -39,16 +39,18 @@ def draw(kind, generator):
         scores = scores * generator.choice([1e13, 1e150, 1e300])
     elif kind == "same seeds":
         seeds[-1] = seeds[0]
-    return st.Sample.of(scores, failed, None if kind != "same seeds" and generator.random() < 0.3 else seeds)
+    seeds = None if kind != "same seeds" and generator.random() < 0.3 else seeds
+    constant, bounds = [(None, (-np.inf, np.inf)), (50.0, (0.0, 100.0))][int(generator.integers(2))]
+    return st.Sample.of(scores, failed, seeds, constant=constant, range=bounds)
 
 
 def judge(a, b):
-    failures = st.failures_gate(a, 0.3)
     return (
-        failures,
+        st.failures_gate(a, 0.3),
         st.spread_gate(a, 3.0),
-        st.spread_gate(a, 12.0, scope="all", failures=failures),
+        st.spread_gate(a, 12.0, scope="all"),
         st.mean_gate(a, 55.0),
+        st.mean_gate(a, 51.0, scope="all"),
         st.steadier_gate(a, b),
         st.regression_gate(a, b, mean_margin=3.0),
     )

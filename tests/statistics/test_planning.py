@@ -80,7 +80,8 @@ def test_seeds_for_a_share(p0, truth, seeds):
 def test_seeds_for_a_spread_hold_in_a_simulation_of_the_gate(ratio, side, seeds):
     assert planning.least_seeds(lambda n: power.spread_power(n, ratio)[side], 0.8, 5) == seeds
     scores = np.random.default_rng(3).normal(0, ratio, (20_000, seeds))
-    found = spread_codes(st.spread_bounds(scores), 1.0)
+    bounds = st.spread_bounds(scores)
+    found = spread_codes(bounds.lower, bounds.upper, 1.0)
     assert (found == (1, -1)[side]).mean() == pytest.approx(0.82, abs=0.04)
 
 
@@ -100,7 +101,7 @@ def test_the_factors_are_the_gates_own():
     for i in range(500):
         passing, failing = spread_factors(12, 0.05, float(bounds.kurtosis[i]))
         by_factors = int(bounds.std[i] <= passing * 1.3) - int(bounds.std[i] > failing * 1.3)
-        assert by_factors == spread_codes(bounds, 1.3)[i]
+        assert by_factors == spread_codes(bounds.lower, bounds.upper, 1.3)[i]
 
 
 @settings(max_examples=60)
