@@ -42,7 +42,7 @@ def share(name: str, value: object) -> float:
     """
     found = number(name, value, "0.2")
     if not _is_share(found):
-        cause = f"{name}={value} is no share of the runs."
+        cause = f"{name}={found:g} is no share of the runs."
         raise StabbenchError(cause, f"{_meant(found, _is_share)}write 0.2 for 20 %.")
     return found
 
@@ -55,7 +55,7 @@ def level(value: object) -> float:
     """
     found = number("alpha", value, "0.05")
     if not _is_share(found):
-        cause = f"alpha={value} is no level of a test."
+        cause = f"alpha={found:g} is no level of a test."
         raise StabbenchError(cause, f"{_meant(found, _is_share)}write 0.05 for 5 %.")
     return found
 
@@ -68,7 +68,7 @@ def ratio(name: str, value: object) -> float:
     """
     found = number(name, value, "1.5")
     if found <= 1:
-        cause = f"{name}={value} is not above 1."
+        cause = f"{name}={found:g} is not above 1."
         raise StabbenchError(cause, "write 1.5 where the larger spread may be 1.5 times the smaller one.")
     return found
 
@@ -124,7 +124,7 @@ def _within(
     action = f"give {name} in the units of {metric.name}"
     if in_points:
         action = f"{_meant(found, fits)}write {example} for {100 * float(example):g} points"
-    raise StabbenchError(f"{name}={value} decides nothing: {why}.", f"{action}.")
+    raise StabbenchError(f"{name}={found:g} decides nothing: {why}.", f"{action}.")
 
 
 def _meant(value: float, fits: Callable[[float], bool]) -> str:

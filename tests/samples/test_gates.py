@@ -16,7 +16,7 @@ from stabbench.samples.comparison import NotComparable
 from stabbench.samples.scores import Incomplete
 from stabbench.samples.stability import Stability
 from stabbench.statistics import Outcome, Sample
-from tests.samples.records import MAJORITY, SHAKY, STEADY, N, record, records
+from tests.samples.records import MAJORITY, SHAKY, STEADY, N, confusion, record, records
 
 
 def sample(corrects: list[int | None], **changes: Any) -> Stability:
@@ -56,12 +56,11 @@ def test_gates_give_the_exact_procedures_verdicts(corrects: list[int | None], li
     stability = sample(corrects)
     failed = [correct is None or correct <= MAJORITY for correct in corrects]
     scores = [MAJORITY / N if correct is None else correct / N for correct in corrects]
-    # every row of the majority is right, so the rows of the other label are tossed coins that fell well
+    tables = [confusion(MAJORITY if correct is None else correct) for correct in corrects]
+    # right where the constant is wrong, against wrong where it is right: tossed coins of a run that guesses
     learned = [
-        correct is not None
-        and correct > MAJORITY
-        and binomtest(correct - MAJORITY, correct - MAJORITY).pvalue <= 0.1
-        for correct in corrects
+        not bad and binomtest(b, b + MAJORITY - a, alternative="greater").pvalue <= 0.05
+        for bad, ((a, _), (_, b)) in zip(failed, tables, strict=True)
     ]
     plain = Sample.of(scores, failed, list(range(len(corrects))), learned=learned, scale=100, range=(0, 1))
     assert stability.few_failures(limit).evidence == statistics.failures_gate(plain, limit)
@@ -97,6 +96,34 @@ def test_steadier_names_the_strategies_and_refuses_other_data() -> None:
         steady.steadier_than(sample(SHAKY, strategy="devlin", data={"fingerprint": "f2"}))
     other = sample(SHAKY, revision="r2")
     assert steady.steadier_than(other).outcome is Outcome.PASS  # another model may be less steady
+
+
+def test_as_steady_as_is_for_swapped_devices_and_names_them() -> None:
+    old = sample(STEADY * 4, environment={"device": "cpu", "threads": 1})
+    new = sample(STEADY * 4, environment={"device": "cuda", "threads": 1})
+    verdict = new.as_steady_as(old)
+    assert verdict
+    assert verdict.summary.startswith(
+        "PASS equivalence: ours is as steady as the other ours; 0/100 at chance "
+    )
+    assert "cuda" in verdict.summary
+    assert "points: a ratio of spreads of 0." in verdict.summary
+    shaky = sample(SHAKY * 4, strategy="devlin")
+    assert new.as_steady_as(shaky).outcome is shaky.as_steady_as(new).outcome is Outcome.FAIL
+    few = sample(STEADY[:20]).as_steady_as(sample(STEADY[:20]))
+    assert few.outcome is Outcome.INCONCLUSIVE
+    assert few.evidence.seeds_needed
+    assert sample(STEADY).as_steady_as(sample(STEADY), ratio=2)
+    with pytest.raises(NotComparable):
+        new.as_steady_as(sample(STEADY, data={"fingerprint": "f2"}))
+
+
+def test_as_steady_as_has_two_looks_like_every_gate() -> None:
+    first = sample(STEADY)
+    first.more, first.looks = lambda: sample(STEADY * 4), 2
+    verdict = first.as_steady_as(sample(STEADY * 4))
+    assert verdict.outcome is Outcome.PASS
+    assert "(look 2 of 2, " in verdict.summary
 
 
 def collapsed(seed: int, correct: int) -> Any:

@@ -149,6 +149,7 @@ ODD = {
     "nine": sample(9),
     "constant": st.Sample.of([60.0] * 100),
     "two values": st.Sample.of([60.0, 61.0] * 50),
+    "two values, one rare": st.Sample.of([60.0, 60.0, 61.0] * 33),
     "not a number": st.Sample.of([np.nan, *GOOD.scores[1:]]),
     "infinite": st.Sample.of([np.inf, *GOOD.scores[1:]]),
     "huge": st.Sample.of([1e300] * 100),
@@ -178,6 +179,13 @@ def test_a_sample_is_as_steady_as_itself_with_enough_seeds_and_says_how_many_tha
     assert few.outcome is INCONCLUSIVE
     assert few.seeds_needed is not None
     assert 40 < few.seeds_needed < 100
+
+
+def test_few_runs_say_nothing_however_different() -> None:
+    evidence = st.equivalence_gate(sample(9, 9), GOOD, names=("new", "old"))
+    assert evidence.outcome is INCONCLUSIVE
+    assert evidence.reason == "new: 9 runs, fewer than 10"
+    assert st.equivalence_gate(sample(10, 10), GOOD).outcome is FAIL
 
 
 def test_golden_values() -> None:
