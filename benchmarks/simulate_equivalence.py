@@ -1,6 +1,6 @@
 """Simulated experiments: the gate "as steady as", at its margins and for equal strategies."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +16,11 @@ from stabbench.statistics.power import equivalence_seeds_needed
 from stabbench.statistics.two_samples import absolute_deviations
 
 RATIO, APART = 1.5, 0.20
+SHAPES: dict[str, Callable[[np.random.Generator, tuple[int, int]], NDArray[np.float64]]] = {
+    "t with 3 degrees of freedom": lambda g, shape: g.standard_t(3, shape),
+    "exponential": lambda g, shape: -g.exponential(1, shape),
+    "10 % partial collapse": lambda g, shape: g.normal(size=shape) - 8 * (g.random(shape) < 0.1),
+}
 
 
 def equivalence(
@@ -38,6 +43,17 @@ def equivalence_rates(reps: int, generator: np.random.Generator) -> Iterator[Row
         at = f"spreads {RATIO:g} times apart, {n} against {n_b} (most of {len(found)})"
         yield Row(f"false PASS, {at}", max((c == 1).mean() for c in found), most=0.06)
         yield Row(f"false FAIL, {at}", max((c == -1).mean() for c in found), most=0.06)
+    for shape, draw in SHAPES.items():
+        for n in (50, 100):
+            x, y = draw(generator, (reps, n)), draw(generator, (reps, n))
+            every = np.ones(x.shape, bool)
+            found = equivalence_codes(*equivalence_parts(RATIO * x, y, every, every))
+            yield Row(
+                f"false PASS, spreads {RATIO:g} times apart, {shape}, {n} each", (found == 1).mean(), 0.06
+            )
+            yield Row(
+                f"false FAIL, spreads {RATIO:g} times apart, {shape}, {n} each", (found == -1).mean(), 0.06
+            )
     for n, n_b in ((25, 25), (25, 50), (50, 50), (100, 100)):
         found = []
         for p in (0.0, 0.05, 0.2, 0.4):
