@@ -35,8 +35,8 @@ def early_stopping(reps: int, generator: np.random.Generator) -> Iterator[Row]:
     failed = generator.random((reps, 50)) < 0.20
     first = failures_codes(failed[:, :25].sum(axis=1), 25, 0.20, st.look_alpha(0.05))
     final = np.where(first != 0, first, failures_codes(failed.sum(axis=1), 50, 0.20, st.look_alpha(0.05, 2)))
-    yield Row("two looks (25, then 50), p = p0 = 20 %: false PASS", (final == 1).mean(), most=0.05)
-    yield Row("two looks (25, then 50), p = p0 = 20 %: false FAIL", (final == -1).mean(), most=0.05)
+    yield Row("two looks (25, then 50), the allowed 20 % fail: false PASS", (final == 1).mean(), most=0.05)
+    yield Row("two looks (25, then 50), the allowed 20 % fail: false FAIL", (final == -1).mean(), most=0.05)
 
 
 def threshold_rule(n: int, most: int) -> NDArray[np.int8]:

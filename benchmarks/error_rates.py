@@ -17,6 +17,7 @@ import simulate_board
 from early_stopping import early_stopping
 from gate_simulations import Row
 from simulate_advice import advice
+from simulate_equivalence import equivalence_rates
 from simulate_mixture import mixture_rates
 from simulate_paired import paired_rates
 
@@ -40,6 +41,7 @@ BARS = {
     "B11": ("Boards on which a strategy learned nothing (25 runs each)", simulate_board.chance_worlds),
     "B12": ("Near the best of a board (25 runs each)", simulate_board.near_best),
     "B13": ("Spread and mean over all runs, 25 runs, rare failures", mixture_rates),
+    "EQ": ("As steady as (a ratio of spreads within 1.5, rates at chance within 20 %)", equivalence_rates),
 }
 
 

@@ -114,7 +114,7 @@ def _scores(found: Scores, constant: float, metric: Metric) -> str:
     collapsed = "" if found.collapsed is None else f", {found.collapsed} collapsed"
     low, high = found.failure_rate["Clopper-Pearson"]
     middle = {"mean": found.mean, "median": found.median, "interquartile mean": found.interquartile_mean}
-    width = {"std": found.std, "of successes": found.std_of_learned, "min": found.min, "max": found.max}
+    width = {"std": found.std, "of learned": found.std_of_learned, "min": found.min, "max": found.max}
     scores = [
         "   ".join(f"{name} {_text(value, metric)}" for name, value in row.items()) for row in (middle, width)
     ]
@@ -131,7 +131,7 @@ def _scores(found: Scores, constant: float, metric: Metric) -> str:
 def _agreement(everyone: Agreement, successes: Agreement | None) -> str:
     columns = {f"{everyone.runs} runs": everyone}
     if successes is not None:
-        columns[f"{successes.runs} successes"] = successes
+        columns[f"{successes.runs} not failed"] = successes
     rows: dict[str, list[float | None]] = {
         "per-point stability": [found.per_point_stability for found in columns.values()],
         "churn ratio": [found.churn_ratio for found in columns.values()],

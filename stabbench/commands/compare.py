@@ -7,6 +7,7 @@ import math
 import sys
 from dataclasses import replace
 
+import numpy as np
 from tabulate import tabulate
 
 from stabbench.commands.sources import PLACE, add_places, read_source
@@ -16,8 +17,12 @@ from stabbench.samples.comparison import NotComparable, check_comparable, differ
 from stabbench.samples.scores import Incomplete
 from stabbench.samples.stability import Stability
 from stabbench.samples.verdict import Verdict
-from stabbench.statistics import Evidence, Outcome, overall
+from stabbench.statistics import Outcome, overall
 from stabbench.text import shown, terminal, terminal_line
+
+PAPER_CAVEAT = (
+    "(mean-centred, with failed runs, it tells identical strategies apart in up to 35 % of cases at .05)"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,6 +90,8 @@ def _code(outcome: Outcome, problems: bool, inconclusive: str | None) -> int:
 def compare(a: Stability, b: Stability) -> tuple[str, list[Outcome]]:
     """Return the comparison of a reference A and a candidate B as text, and its verdicts.
 
+    Where both are of one strategy it also says whether they are equally steady, which is no verdict of it.
+
     Raises:
         Incomplete: when a group lacks a run.
         NotComparable: when data, split, metric or model differ.
@@ -93,7 +100,8 @@ def compare(a: Stability, b: Stability) -> tuple[str, list[Outcome]]:
     b.check_complete()
     check_comparable(a.runs, b.runs)
     title, one, two = shown(f"{a.task}, {a.model}"), shown(f"A {a.strategy}"), shown(f"B {b.strategy}")
-    if a.strategy == b.strategy:
+    swapped = a.strategy == b.strategy  # a library, a device, or the code below the strategy
+    if swapped:
         title, one, two = f"{title}, {shown(a.strategy)}", "A", "B"
     headers = ["", "n", "failed", "mean", "std", "std of learned", "best"]
     table = tabulate([_row(one, a), _row(two, b)], headers=headers, disable_numparse=True)
@@ -107,7 +115,8 @@ def compare(a: Stability, b: Stability) -> tuple[str, list[Outcome]]:
         strips({one: a.scores, two: b.scores}, a.runs[0].constant, a.metric),
         "",
         f"B steadier than A?      {_alone(steadier)}{_p_value(steadier.evidence.p_value)}",
-        *_levene(steadier.evidence),
+        *_levene(steadier, a, b),
+        *([f"B as steady as A?       {_alone(b.as_steady_as(a))}"] if swapped else []),
         f"B no worse than A?      {_alone(regression).partition('; changed since')[0]}",
         *(
             shown(f"changed                 {name}: {short(old)} -> {short(new)}")
@@ -128,13 +137,29 @@ def _p_value(p: float | None) -> str:
     return "" if p is None else f"; p = {p:.2g}"
 
 
-def _levene(evidence: Evidence) -> list[str]:
-    """Return the tests on all runs, failed ones included: no verdict rests on them, but papers print them."""
-    paper, median = (evidence.details.get(f"{kind}_p") for kind in ("paper", "raw"))
+def _levene(verdict: Verdict, a: Stability, b: Stability) -> list[str]:
+    """Return the tests on all runs, at chance or not: no verdict rests on them, but papers print them.
+
+    They take a strategy that never learns for a steady one, so they never speak for a side whose small spread
+    is that of runs at chance, nor for the one that the verdict above speaks against.
+    """
+    paper, median = (verdict.evidence.details.get(f"{kind}_p") for kind in ("paper", "raw"))
     if not isinstance(paper, float) or not isinstance(median, float):
         return []
-    text = f"p = {paper:.2g} as in the paper (mean-centred), {median:.2g} median-centred"
-    return [f"Levene over all runs    {text}"]
+    distances = [float(np.abs(s.sample.scores - np.median(s.sample.scores)).mean()) for s in (a, b)]
+    name, less = ("A", a) if distances[0] < distances[1] else ("B", b)
+    loser = {Outcome.PASS: "A", Outcome.FAIL: "B", Outcome.INCONCLUSIVE: ""}[verdict.outcome]
+    side = f"{name} ({less.sample.at_chance})"
+    if 2 * less.at_chance >= less.finished:
+        lines = [
+            f"says nothing: {name}'s spread is that of runs at chance ({less.at_chance}/{less.finished})"
+        ]
+    elif name == loser:
+        lines = [f"says nothing: with learned runs and others together, {side} spreads less"]
+    else:
+        p_values = f"p = {paper:.2g} as in the paper (mean-centred), {median:.2g} median-centred"
+        lines = [f"less spread: {side}; {p_values}", PAPER_CAVEAT]
+    return [f"{title:<24}{line}" for title, line in zip(("Levene over all runs", ""), lines, strict=False)]
 
 
 def _row(name: str, group: Stability) -> list[str]:

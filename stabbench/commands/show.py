@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from stabbench import metrics
 from stabbench.errors import StabbenchError
 from stabbench.runs import RunRecord, Store
 from stabbench.text import json_text, shown, terminal
@@ -39,13 +40,17 @@ def run(arguments: argparse.Namespace) -> int:
 def describe(record: RunRecord) -> str:
     """Return a record in a few lines of text."""
     replicate = f", replicate {record.replicate}" if record.replicate else ""
+    metric = metrics.named(record.metric, record.better)
+    last, best, constant = (
+        metric.text(score, 2) for score in (record.last.value, record.best.value, record.constant)
+    )
     lines = [
         f"run       {record.key}",
         f"what      {record.strategy} / {record.task} / {record.model}, seed {record.seed}{replicate}",
         f"status    {record.status}" + (f": {record.reason}" if record.reason else ""),
-        f"last      {record.metric} {record.last.value:.4f} after {record.last.step} updates",
-        f"best      {record.metric} {record.best.value:.4f} after {record.best.step} updates",
-        f"constant  {record.constant:.4f}, what the best constant classifier reaches",
+        f"last      {record.metric} {last} after {record.last.step} updates",
+        f"best      {record.metric} {best} after {record.best.step} updates",
+        f"constant  {constant}, what the best constant classifier reaches",
     ]
     if record.train_loss is not None:
         entropy = "" if record.label_entropy is None else f" (label entropy {record.label_entropy:.4f})"

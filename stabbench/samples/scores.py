@@ -92,7 +92,13 @@ class Scores:
 
     @property
     def metric(self) -> Metric:
-        """What the runs are scored by."""
+        """What the runs are scored by.
+
+        Raises:
+            Incomplete: when no run has a record.
+        """
+        if not self.records:
+            self.check_complete()
         first = next(iter(self.records.values()))
         return metrics.named(first.metric, first.better)
 

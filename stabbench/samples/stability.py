@@ -8,6 +8,7 @@ from typing import Literal
 
 from stabbench import statistics
 from stabbench.errors import StabbenchError
+from stabbench.samples import thresholds
 from stabbench.samples.comparison import check_comparable, differences, listed
 from stabbench.samples.environment import different, environment_of, mixed
 from stabbench.samples.failed import is_collapsed, is_failed
@@ -29,7 +30,8 @@ class Stability(Scores):
     """The scores of one group of runs, with the gates that judge them.
 
     While a run is missing or errored every gate raises ``Incomplete``; of a group that was stopped early
-    ``few_failures`` alone may judge. ``docs/statistics.md`` says what each gate promises.
+    ``few_failures`` alone may judge. A threshold that would allow everything or nothing is refused before
+    anything is judged (``StabbenchError``). ``docs/statistics.md`` says what each gate promises.
 
     Attributes:
         verdicts: every verdict that was asked for, in order.
@@ -50,7 +52,7 @@ class Stability(Scores):
 
     def few_failures(self, at_most: float, alpha: float = 0.05) -> Verdict:
         """Judge whether at most a share of all seeds fails (exact binomial bounds, each at alpha)."""
-        _check_share(at_most)
+        thresholds.share("at_most", at_most)
         return self._judge(alpha, lambda s, level: s._failures(at_most, level))
 
     def few_at_chance(self, at_most: float, alpha: float = 0.05) -> Verdict:
@@ -60,7 +62,7 @@ class Stability(Scores):
         constant predictor on the same dev rows. Of an imported run that may be unknown, which stands in the
         way of PASS and of FAIL: import a floor with it.
         """
-        _check_share(at_most)
+        thresholds.share("at_most", at_most)
         return self._judge(alpha, lambda s, level: statistics.at_chance_gate(s.sample, at_most, level))
 
     def few_worse_than(self, floor: float, at_most: float, alpha: float = 0.05) -> Verdict:
@@ -73,7 +75,8 @@ class Stability(Scores):
             at_most: the largest acceptable share of worse runs.
             alpha: level of each side.
         """
-        _check_share(at_most)
+        thresholds.share("at_most", at_most)
+        floor = thresholds.score("floor", floor, self.metric)
         return self._judge(alpha, lambda s, level: statistics.floor_gate(s.sample, floor, at_most, level))
 
     def close_scores(self, within: float, alpha: float = 0.05, scope: Scope = "learned") -> Verdict:
@@ -85,6 +88,7 @@ class Stability(Scores):
             scope: ``learned`` judges the runs that learned something, ``all`` every run, as the paper does.
                 The latter allows for failures too rare to have been seen, so it takes many seeds to pass.
         """
+        within = thresholds.deviation("within", within, self.metric)
         return self._judge(alpha, lambda s, level: statistics.spread_gate(s.sample, within, level, scope))
 
     def good_mean(
@@ -115,6 +119,7 @@ class Stability(Scores):
                 f"of {self.metric.name} the {self.metric.better} score is better, so good_mean takes {name}.",
                 f"write good_mean({name}=...).",
             )
+        wanted = thresholds.score(name, wanted, self.metric)
         return self._judge(alpha, lambda s, level: statistics.mean_gate(s.sample, wanted, level, scope))
 
     def few_collapses(self, at_most: float, alpha: float = 0.05) -> Verdict:
@@ -124,7 +129,7 @@ class Stability(Scores):
         stayed at the entropy of the labels; a failed run counts too. A run whose record has neither
         predictions nor losses might have collapsed, so it stands in the way of PASS but not of FAIL.
         """
-        _check_share(at_most)
+        thresholds.share("at_most", at_most)
         return self._judge(alpha, lambda s, level: s._collapses(at_most, level))
 
     def steadier_than(
@@ -145,17 +150,47 @@ class Stability(Scores):
             StabbenchError: when the two were not scored on the same data with the same metric, or are to be
                 paired and have other seeds.
         """
+        lower_mean = thresholds.difference("lower_mean", lower_mean, self.metric, zero=True)
         self.check_complete()
         other.check_complete()
         check_comparable(self.runs, other.runs, model=False)
-        same = self.model == other.model
-        names = (self.strategy, other.strategy) if same else (str(self), str(other))
+        names = _names(self, other)
 
         def gate(mine: Stability, level: float) -> Evidence:
             theirs = other.more() if mine is not self and other.more else other
             return statistics.steadier_gate(
                 mine.sample, theirs.sample, level, names, lower_mean, paired=paired
             )
+
+        return self._judge(alpha, gate, other)
+
+    def as_steady_as(
+        self, other: Stability, ratio: float = 1.5, alpha: float = 0.05, *, at_chance_within: float = 0.20
+    ) -> Verdict:
+        """Judge whether two samples are equally steady, as when a library or a device was swapped.
+
+        PASS says that they are, within both margins; FAIL that they differ by more. Nothing is said of the
+        means: ``no_regression`` judges those.
+
+        Args:
+            other: the sample that it is compared with.
+            ratio: how many times as large one standard deviation of learned runs may be as the other.
+            alpha: level of each side.
+            at_chance_within: how far the shares of runs at chance may be apart.
+
+        Raises:
+            StabbenchError: when the two were not scored on the same data with the same metric.
+        """
+        ratio = thresholds.ratio("ratio", ratio)
+        apart = thresholds.share("at_chance_within", at_chance_within)
+        self.check_complete()
+        other.check_complete()
+        check_comparable(self.runs, other.runs, model=False)
+        names = _names(self, other)
+
+        def gate(mine: Stability, level: float) -> Evidence:
+            theirs = other.more() if mine is not self and other.more else other
+            return statistics.equivalence_gate(mine.sample, theirs.sample, level, ratio, apart, names)
 
         return self._judge(alpha, gate, other)
 
@@ -184,6 +219,8 @@ class Stability(Scores):
             StabbenchError: when task data, split, metric or model differ; it names the fields. Also when
                 runs are to be paired and the baseline lacks a seed.
         """
+        if drop is not None:
+            drop = thresholds.difference("drop", drop, self.metric)
         self.check_complete()
         baseline.check_complete()
         check_comparable(baseline.runs, self.runs)
@@ -210,7 +247,8 @@ class Stability(Scores):
 
     def is_certain_to_fail(self, at_most: float, alpha: float = 0.05) -> bool:
         """Return whether ``few_failures`` must FAIL whatever the seeds give that have not run yet."""
-        level = statistics.look_alpha(alpha, looks=self.looks)
+        thresholds.share("at_most", at_most)
+        level = statistics.look_alpha(thresholds.level(alpha), looks=self.looks)
         return is_certain_to_fail(self._failed_flags(), self.planned, at_most, level)
 
     @property
@@ -226,7 +264,7 @@ class Stability(Scores):
     def _judge(
         self, alpha: float, gate: Callable[[Stability, float], Evidence], other: Stability | None = None
     ) -> Verdict:
-        level, look = statistics.look_alpha(alpha, looks=self.looks), 1
+        level, look = statistics.look_alpha(thresholds.level(alpha), looks=self.looks), 1
         evidence = gate(self, level)
         if evidence.outcome is Outcome.INCONCLUSIVE and self.more is not None:
             look, level = 2, statistics.look_alpha(alpha, 2)
@@ -267,8 +305,8 @@ class Stability(Scores):
         return [is_failed(run, self.checkpoint) for run in self.runs]
 
 
-def _check_share(at_most: float) -> None:
-    """Raise a ``StabbenchError`` where percent or a number of runs stands for a share of them."""
-    if not 0 < at_most < 1:
-        hint = f"did you mean {at_most / 100:g}? " if 1 < at_most < 100 else ""
-        raise StabbenchError(f"at_most={at_most:g} is no share of the runs.", f"{hint}write 0.2 for 20 %.")
+def _names(one: Stability, other: Stability) -> tuple[str, str]:
+    """Return what tells two samples apart in a sentence."""
+    if one.model != other.model:
+        return str(one), str(other)
+    return one.strategy, other.strategy if other.strategy != one.strategy else f"the other {one.strategy}"

@@ -12,6 +12,7 @@ from stabbench.statistics.decomposition import (
     decompose,
     repeatability,
 )
+from stabbench.statistics.equivalence import equivalence_gate
 from stabbench.statistics.evidence import Evidence, Outcome, overall
 from stabbench.statistics.exact import (
     beats_majority,
@@ -66,6 +67,7 @@ __all__ = [
     "clopper_pearson",
     "correlation_above_zero",
     "decompose",
+    "equivalence_gate",
     "expected_max",
     "expected_max_dodge",
     "failures_gate",

@@ -169,6 +169,28 @@ def regression_seeds_needed(
     return _first(totals[:, 0], np.maximum(fails, 1 - misses.sum(axis=1)) >= POWER)
 
 
+def equivalence_seeds_needed(
+    margins: ArrayLike, variances: ArrayLike, n: int, alpha: float = 0.05
+) -> int | None:
+    """Seeds per group that decide an equivalence gate.
+
+    Either all contrasts become significantly less than their margins (at alpha each), or one becomes
+    significantly more (at alpha / 2).
+
+    Args:
+        margins: distance of each contrast from its margin (positive: on the good side).
+        variances: for each, the sum of both groups' variances of one run.
+        n: runs per group so far.
+        alpha: level of the gate.
+    """
+    totals = np.arange(n + 1, MOST_SEEDS + 1)[:, None]
+    distance, variance = np.asarray(margins), np.asarray(variances) / totals
+    levels = np.full(distance.shape, alpha)
+    misses = 1 - _contrast_power(distance, variance, levels)
+    fails = _contrast_power(-distance, variance, levels / 2).max(axis=1)
+    return _first(totals[:, 0], np.maximum(fails, 1 - misses.sum(axis=1)) >= POWER)
+
+
 def _contrast_power(effects: ArrayLike, variances: NDArray[np.float64], levels: ArrayLike) -> Floats:
     """Normal power of one-sided contrasts; without any variance, certainty for a positive effect."""
     effect = np.asarray(effects, dtype=np.float64)

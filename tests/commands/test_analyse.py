@@ -62,7 +62,7 @@ def test_a_store_shows_every_section(store: Path, capsys: pytest.CaptureFixture[
 def test_what_is_missing_is_said_in_one_line_each(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["analyse", f"{store}:devlin"]) == 0
     out = capsys.readouterr().out
-    assert "8 runs    5 successes" in line(out, "agreement of")
+    assert "8 runs    5 not failed" in line(out, "agreement of")
     assert "--stab-replicates 2" in line(out, "not shown")
     assert "--stab-seed-streams" in out
 

@@ -74,7 +74,9 @@ def test_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = Store(tmp_path)
     record = store.write(make_record())
     assert main(["show", record.key[:8], "--store", str(tmp_path)]) == 0
-    assert "ours / rte / bert, seed 0" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "ours / rte / bert, seed 0" in out
+    assert f"last      accuracy {100 * record.last.value:.2f} after" in out, "in points, as in the tables"
     assert main(["show", record.key[:8], "--store", str(tmp_path), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["key"] == record.key
     assert main(["show", "nothing", "--store", str(tmp_path)]) == 2

@@ -50,7 +50,7 @@ def test_an_inconclusive_verdict_is_not_true_and_says_how_many_seeds_would_decid
         assert few.few_failures(at_most=0.2), verdict.summary
 
 
-@given(st.lists(st.one_of(st.none(), st.integers(0, N)), min_size=3, max_size=30), st.floats(0.05, 0.9))
+@given(st.lists(st.one_of(st.none(), st.integers(0, N)), min_size=3, max_size=30), st.floats(0.05, 0.49))
 def test_gates_give_the_exact_procedures_verdicts(corrects: list[int | None], limit: float) -> None:
     stability = sample(corrects)
     failed = [correct is None or correct <= MAJORITY for correct in corrects]
@@ -107,6 +107,34 @@ def test_steadier_names_the_strategies_and_refuses_other_data() -> None:
         steady.steadier_than(sample(SHAKY, strategy="devlin", data={"fingerprint": "f2"}))
     other = sample(SHAKY, revision="r2")
     assert steady.steadier_than(other).outcome is Outcome.PASS  # another model may be less steady
+
+
+def test_as_steady_as_is_for_swapped_devices_and_names_them() -> None:
+    old = sample(STEADY * 4, environment={"device": "cpu", "threads": 1})
+    new = sample(STEADY * 4, environment={"device": "cuda", "threads": 1})
+    verdict = new.as_steady_as(old)
+    assert verdict
+    assert verdict.summary.startswith(
+        "PASS equivalence: ours is as steady as the other ours; 0/100 at chance "
+    )
+    assert "cuda" in verdict.summary
+    assert "points: a ratio of spreads of 0." in verdict.summary
+    shaky = sample(SHAKY * 4, strategy="devlin")
+    assert new.as_steady_as(shaky).outcome is shaky.as_steady_as(new).outcome is Outcome.FAIL
+    few = sample(STEADY).as_steady_as(sample(STEADY), ratio=1.2)
+    assert few.outcome is Outcome.INCONCLUSIVE
+    assert few.evidence.seeds_needed
+    assert sample(STEADY).as_steady_as(sample(STEADY), ratio=2)
+    with pytest.raises(NotComparable):
+        new.as_steady_as(sample(STEADY, data={"fingerprint": "f2"}))
+
+
+def test_as_steady_as_has_two_looks_like_every_gate() -> None:
+    first = sample(STEADY[:10])
+    first.more, first.looks = lambda: sample(STEADY * 4), 2
+    verdict = first.as_steady_as(sample(STEADY * 4))
+    assert verdict.outcome is Outcome.PASS
+    assert "(look 2 of 2, " in verdict.summary
 
 
 def collapsed(seed: int, correct: int) -> Any:
