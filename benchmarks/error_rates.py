@@ -15,6 +15,7 @@ import gate_simulations as simulate
 import numpy as np
 from early_stopping import early_stopping
 from gate_simulations import Row
+from simulate_over_tasks import coverage as over_tasks_coverage
 
 SEED = 20_210_325
 MARKERS = ("<!-- error rates: begin -->", "<!-- error rates: end -->")
@@ -31,6 +32,7 @@ BARS = {
     "B8": ("Early stopping, 25 seeds", early_stopping),
     "B9": ("Degenerate samples", simulate.degenerate),
     "B10": ("Stars of a leaderboard, 25 runs each", simulate.stars),
+    "OT": ("Intervals over several tasks, 25 runs on each of three", over_tasks_coverage),
 }
 
 

@@ -276,6 +276,7 @@
   byId("run").addEventListener("click", (event) => { if (event.target === byId("run")) byId("run").close(); });
   byId("run").addEventListener("close", clearRun);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawCharts);
+  drawOverTasks(data.over_tasks, { element, plain, short, colour, layout, settings });
   drawPublished();
   draw();
 })();
