@@ -174,6 +174,22 @@ def test_all_runs_failed_is_said_as_such() -> None:
     assert alone.standings[0].comparison is None
 
 
+def test_each_side_is_counted_on_its_own_tasks() -> None:
+    """The reference is the steadier one on two tasks, the other one on the third."""
+    made = {
+        ("most", "success"): TASKS[:2],
+        ("most", "failed"): TASKS[2:],
+        ("other", "failed"): TASKS[:2],
+        ("other", "success"): TASKS[2:],
+    }
+    some = [one for (name, kind), on in made.items() for one in runs([name], on, range(20), kind=kind)]
+    first, other = only(built(some)).standings
+    assert first.strategy == "most"
+    assert other.comparison is not None
+    assert (other.comparison.steadier, other.comparison.less_steady) == (1, 2)
+    assert other.comparison.improvement.value == pytest.approx(1 / 3)
+
+
 def test_tables_json_and_page_say_the_same(board: Board) -> None:
     text = markdown.render(board, pictures(board))
     start = text.index("### Over all tasks of mini-bert")
