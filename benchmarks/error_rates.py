@@ -19,6 +19,7 @@ from gate_simulations import Row
 from simulate_advice import advice
 from simulate_equivalence import equivalence_rates
 from simulate_mixture import mixture_rates
+from simulate_over_tasks import coverage as over_tasks_coverage
 from simulate_paired import paired_rates
 
 SEED = 20_210_325
@@ -42,6 +43,7 @@ BARS = {
     "B12": ("Near the best of a board (25 runs each)", simulate_board.near_best),
     "B13": ("Spread and mean over all runs, 25 runs, rare failures", mixture_rates),
     "EQ": ("As steady as (a ratio of spreads within 1.5, rates at chance within 20 %)", equivalence_rates),
+    "OT": ("Intervals over several tasks, 25 runs on each of three", over_tasks_coverage),
 }
 
 

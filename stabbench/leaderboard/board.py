@@ -10,6 +10,7 @@ from typing import Any
 
 from stabbench.leaderboard.column import Layout
 from stabbench.leaderboard.columns import LAYOUT
+from stabbench.leaderboard.over_tasks import OverTasks, over_tasks
 from stabbench.leaderboard.published import Published
 from stabbench.leaderboard.ranking import rank
 from stabbench.leaderboard.table import ALLOWED_AT_CHANCE, RANKED_RUNS, Row, State
@@ -73,11 +74,21 @@ class Board:
             for row in self.rows
         )
 
+    @cached_property
+    def over_tasks(self) -> tuple[OverTasks, ...]:
+        """The strategies over all tasks of a model, of each model that has two tasks or more."""
+        found = (
+            over_tasks([row for row in self.rows if row.model == model], self.strategies(model))
+            for model in self.models
+        )
+        return tuple(section for section in found if section is not None)
+
     def to_json(self) -> dict[str, Any]:
         """Return the tables as plain JSON values, numbers to six significant digits."""
         return {
             "format": 1,
             "rows": list(self.entries),
+            "over_tasks": [rounded(section.to_json()) for section in self.over_tasks],
             "published": [entry.model_dump(mode="json") for entry in self.published],
             "footnotes": list(self.footnotes),
         }

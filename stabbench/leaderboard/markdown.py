@@ -9,7 +9,8 @@ from tabulate import tabulate
 from stabbench.leaderboard import text
 from stabbench.leaderboard.board import Board
 from stabbench.leaderboard.column import Cell, Column
-from stabbench.leaderboard.pictures import Picture
+from stabbench.leaderboard.over_tasks import OverTasks
+from stabbench.leaderboard.pictures import PROFILES, Picture
 from stabbench.leaderboard.published import Published
 from stabbench.leaderboard.table import Row
 from stabbench.text import html, markdown, markdown_code
@@ -31,7 +32,8 @@ def render(board: Board, pictures: Sequence[Picture] = ()) -> str:
     for model in board.models:
         parts.append(f"## {markdown(model)}\n")
         parts.append(overview(board, model))
-        parts += [embedded(picture) for picture in pictures if picture.model == model and not picture.task]
+        whole = [picture for picture in pictures if picture.model == model and not picture.task]
+        parts += [embedded(picture) for picture in whole if picture.kind != PROFILES]
         for task in board.tasks(model):
             rows = board.rows_of(model, task)
             constant = text.score(rows[0].constant, rows[0].scored_by)
@@ -49,6 +51,10 @@ def render(board: Board, pictures: Sequence[Picture] = ()) -> str:
             parts += [
                 embedded(picture) for picture in pictures if (picture.model, picture.task) == (model, task)
             ]
+        for section in board.over_tasks:
+            if section.model == model:
+                parts.append(over_tasks(section))
+                parts += [embedded(picture) for picture in whole if picture.kind == PROFILES]
         entries = [entry for entry in board.published if entry.model == model]
         if entries:
             parts.append(f"### Published for {markdown(model)}\n\n{published(entries)}")
@@ -91,6 +97,17 @@ def details(rows: Sequence[Row], columns: Sequence[Column]) -> str:
         for row in rows
     ]
     return _table(["strategy", *heads], lines, ["left", *(column.align for column in columns)])
+
+
+def over_tasks(section: OverTasks) -> str:
+    """Return what is said of a model's strategies over all of its tasks, without the picture."""
+    heads = [markdown(head.title) for head in section.heads]
+    lines = [
+        [markdown_code(name.text), *(_cell(cell, whole=True) for cell in cells)]
+        for name, *cells in section.lines
+    ]
+    table = _table(heads, lines, [head.align for head in section.heads])
+    return f"### Over all tasks of {markdown(section.model)}\n\n{table}\n{markdown(section.about)}\n"
 
 
 def _cell(cell: Cell, whole: bool = False) -> str:

@@ -13,6 +13,7 @@ from stabbench.leaderboard import text
 from stabbench.leaderboard.board import Board, rounded
 from stabbench.leaderboard.column import Cell, Column
 from stabbench.leaderboard.headline import headline
+from stabbench.leaderboard.over_tasks import OverTasks
 from stabbench.leaderboard.pictures import KINDS, box, kinds, scored
 from stabbench.leaderboard.table import Row
 from stabbench.samples.collection import RunWithTraces
@@ -53,10 +54,10 @@ def render_comparable(board: Board) -> str:
 
 def _assemble(board: Board, plotly: str) -> str:
     parts = {
-        "style": _template("page.css"),
+        "style": _template("page.css") + _template("over_tasks.css"),
         "plotly": plotly,
         "data": embed(page_data(board)),
-        "script": _template("page.js"),
+        "script": _template("over_tasks.js") + _template("page.js"),
     }
     # one pass, so that no name inside the data is ever taken for a placeholder
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _template("page.html"))
@@ -95,6 +96,7 @@ def page_data(board: Board) -> dict[str, Any]:
             for model in board.models
         ],
         "groups": {row.group: _group(row.runs) for row in board.rows},
+        "over_tasks": [_over_tasks(section) for section in board.over_tasks],
         "published": [entry.model_dump(mode="json") for entry in board.published],
         "footnotes": list(board.footnotes),
     }
@@ -131,6 +133,18 @@ def _row(row: Row, columns: Sequence[Column]) -> dict[str, Any]:
         "shown": [text.score(value, row.scored_by) for value in (row.mean, row.std)],
         "box": rounded(box([score for _, score, _ in scored(row.runs)])),
         "cells": [[_marked(cell), rounded(cell.key), cell.interval, cell.hint] for cell in cells],
+    }
+
+
+def _over_tasks(section: OverTasks) -> dict[str, Any]:
+    """Return a section's texts, its cells as [text, interval], and the curves of its picture."""
+    return {
+        "model": section.model,
+        "about": section.about,
+        "caption": section.caption,
+        "heads": [head._asdict() for head in section.heads],
+        "lines": [[[cell.text, cell.interval] for cell in line] for line in section.lines],
+        "profiles": rounded(section.profiles),
     }
 
 

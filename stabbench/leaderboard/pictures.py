@@ -23,6 +23,9 @@ LEARNED, AT_CHANCE, FAILED = KINDS = ("learned", "at chance", "failed")
 CURVES = 10
 """How many runs of a kind the training curves show, as in the paper's Fig. 14."""
 
+PROFILES = "profiles"
+"""Kind of the picture that stands with what is said over all tasks of a model."""
+
 RECIPE_ONLY = ("devlin", "bias-correction", "longer", "ours")
 """Strategies that are a recipe and nothing else, so that their learning rates form one grid."""
 
@@ -76,6 +79,8 @@ def _pictures(board: Board) -> Iterator[Picture]:
             for picture in (learning_rates(groups), curves(groups), gradients(groups), losses(groups)):
                 if picture is not None:
                     yield picture
+    for section in board.over_tasks:
+        yield Picture(PROFILES, section.model, "", section.caption, rounded(section.profiles))
 
 
 def distributions(board: Board, model: str) -> Picture:

@@ -20,7 +20,17 @@ from stabbench.leaderboard.boxes import BAD, GOOD, GRID, TEXT, boxes, dots
 from stabbench.leaderboard.pictures import FAILED, LEARNED, Picture
 from stabbench.text import shown
 
-DARK = {TEXT: "#d6dce2", GRID: "#3d444d", GOOD: "#56b4e9", BAD: "#e69f00"}
+GREEN, PURPLE = "#007a5a", "#a34a86"
+"""Beside blue and vermilion where more than two lines are told apart; darker than Okabe and Ito's."""
+
+DARK = {
+    TEXT: "#d6dce2",
+    GRID: "#3d444d",
+    GOOD: "#56b4e9",
+    BAD: "#e69f00",
+    GREEN: "#2dbd94",
+    PURPLE: "#d992bf",
+}
 """What stands for each colour on dark ground."""
 
 LAYERS = (0.22, 0.9)
@@ -249,11 +259,30 @@ def _losses(data: dict[str, Any]) -> Figure:
     return figure
 
 
+LINES = [(colour, dash) for dash in ("-", "--") for colour in (GOOD, BAD, GREEN, PURPLE)]
+"""Looks of eight lines: every second four are dashed, so that no reader depends on colours alone."""
+
+
+def _profiles(data: dict[str, Any]) -> Figure:
+    names = [_short(one["strategy"]) for one in data["strategies"]]
+    figure, (axes,) = _panels(1, 3.6, right=0.6 + LETTER * max(map(len, names)), top=0.15)
+    for name, one, (colour, dash) in zip(names, data["strategies"], LINES, strict=False):
+        axes.fill_between(data["grid"], one["low"], one["high"], color=colour, alpha=0.13, linewidth=0)
+        axes.plot(data["grid"], one["share"], color=colour, linestyle=dash, linewidth=1.6, label=name)
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1.02)
+    axes.set_xlabel("normalised score: 0 = constant predictor, 1 = perfect")
+    axes.set_ylabel("share of runs above it")
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=8)
+    return figure
+
+
 DRAWINGS: dict[str, Callable[[dict[str, Any]], Figure]] = {
     "distributions": _distributions,
     "learning_rates": _learning_rates,
     "curves": _curves,
     "gradients": _gradients,
     "losses": _losses,
+    "profiles": _profiles,
     "report": _report,
 }

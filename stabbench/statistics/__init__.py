@@ -30,6 +30,16 @@ from stabbench.statistics.failures import (
 )
 from stabbench.statistics.gates import mean_bounds, mean_gate, spread_gate, std_bounds
 from stabbench.statistics.levene import PAPER_WARNING, Levene, levene, star
+from stabbench.statistics.over_tasks import (
+    Interval,
+    Profile,
+    has_scale,
+    improvement_over_tasks,
+    iqm_over_tasks,
+    normalised,
+    profile_over_tasks,
+    tasks_that_remain,
+)
 from stabbench.statistics.predictions import (
     churn_ratio,
     fleiss_kappa,
@@ -52,8 +62,10 @@ __all__ = [
     "Counted",
     "Decomposition",
     "Evidence",
+    "Interval",
     "Levene",
     "Outcome",
+    "Profile",
     "Repeatability",
     "Sample",
     "SpreadBounds",
@@ -77,9 +89,12 @@ __all__ = [
     "fisher",
     "fleiss_kappa",
     "floor_gate",
+    "has_scale",
     "holm",
     "identical",
+    "improvement_over_tasks",
     "interquartile_mean",
+    "iqm_over_tasks",
     "jeffreys",
     "jensen_shannon",
     "levene",
@@ -88,11 +103,13 @@ __all__ = [
     "mean_bounds",
     "mean_gate",
     "newcombe_upper",
+    "normalised",
     "overall",
     "pairwise_disagreement",
     "per_point_stability",
     "permutation_spread_test",
     "probability_of_improvement",
+    "profile_over_tasks",
     "regression_gate",
     "repeatability",
     "share_gate",
@@ -103,5 +120,6 @@ __all__ = [
     "std_bounds",
     "steadier_gate",
     "stuck_at_entropy",
+    "tasks_that_remain",
     "wilson",
 ]

@@ -25,7 +25,13 @@ from tests.leaderboard.generate import HOSTILE, runs
 
 def test_pictures_are_equal_valid_svg_that_says_what_it_shows(board: Board) -> None:
     drawn = pictures(board)
-    assert {picture.kind for picture in drawn} == {"distributions", "curves", "gradients", "losses"}
+    assert {picture.kind for picture in drawn} == {
+        "distributions",
+        "curves",
+        "gradients",
+        "losses",
+        "profiles",
+    }
     for picture in (drawn[0], drawn[2]):
         svg = draw(picture)
         assert svg == draw(picture)

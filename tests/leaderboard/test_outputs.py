@@ -51,11 +51,11 @@ def html_of(board: Board) -> Tables:
 
 def test_markdown_tables_are_well_formed(board: Board) -> None:
     html = html_of(board)
-    assert len(html.tables) == 1 + 3
+    assert len(html.tables) == 1 + 3 + 1
     for table in html.tables:
         assert len(set(table)) == 1
-    assert [table[0] for table in html.tables] == [10, 13, 13, 13]
-    assert [len(table) for table in html.tables] == [6, 6, 6, 6]
+    assert [table[0] for table in html.tables] == [10, 13, 13, 13, 6]
+    assert [len(table) for table in html.tables] == [6, 6, 6, 6, 6]
 
 
 def test_hostile_names_stay_text_in_markdown(hostile: Board) -> None:

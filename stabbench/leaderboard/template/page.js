@@ -395,6 +395,7 @@
   let drawn = innerWidth;
   addEventListener("resize", () => { if (drawn !== innerWidth) { drawn = innerWidth; drawGlance(); } });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawCharts);
+  drawOverTasks(data.over_tasks, { element, plain, short, colour, layout, settings });
   drawPublished();
   draw();
 })();
