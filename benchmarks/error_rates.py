@@ -15,6 +15,7 @@ import gate_simulations as simulate
 import numpy as np
 from early_stopping import early_stopping
 from gate_simulations import Row
+from simulate_multi_bootstrap import multi_bootstrap
 
 SEED = 20_210_325
 MARKERS = ("<!-- error rates: begin -->", "<!-- error rates: end -->")
@@ -31,6 +32,7 @@ BARS = {
     "B8": ("Early stopping, 25 seeds", early_stopping),
     "B9": ("Degenerate samples", simulate.degenerate),
     "B10": ("Stars of a leaderboard, 25 runs each", simulate.stars),
+    "B15": ("Intervals on other dev data at 95 %, 25 seeds and 277 rows unless said", multi_bootstrap),
 }
 
 

@@ -29,6 +29,18 @@ from stabbench.statistics.failures import (
 )
 from stabbench.statistics.gates import mean_gate, spread_gate
 from stabbench.statistics.levene import PAPER_WARNING, Levene, levene, star
+from stabbench.statistics.multi_bootstrap import (
+    Bounded,
+    Differences,
+    OtherData,
+    Resampled,
+    differences_on_other_data,
+    on_other_data,
+    resample,
+    taken,
+    taken_in_blocks,
+    variance_shares,
+)
 from stabbench.statistics.predictions import (
     churn_ratio,
     fleiss_kappa,
@@ -47,13 +59,17 @@ from stabbench.statistics.two_samples import holm, permutation_spread_test, prob
 
 __all__ = [
     "PAPER_WARNING",
+    "Bounded",
     "Component",
     "Counted",
     "Decomposition",
+    "Differences",
     "Evidence",
     "Levene",
+    "OtherData",
     "Outcome",
     "Repeatability",
+    "Resampled",
     "Sample",
     "SpreadBounds",
     "Stop",
@@ -66,6 +82,7 @@ __all__ = [
     "clopper_pearson",
     "correlation_above_zero",
     "decompose",
+    "differences_on_other_data",
     "expected_max",
     "expected_max_dodge",
     "failures_gate",
@@ -85,6 +102,7 @@ __all__ = [
     "mcnemar",
     "mean_gate",
     "newcombe_upper",
+    "on_other_data",
     "overall",
     "pairwise_disagreement",
     "per_point_stability",
@@ -92,6 +110,7 @@ __all__ = [
     "probability_of_improvement",
     "regression_gate",
     "repeatability",
+    "resample",
     "share_gate",
     "spread_bounds",
     "spread_gate",
@@ -99,5 +118,8 @@ __all__ = [
     "std",
     "steadier_gate",
     "stuck_at_entropy",
+    "taken",
+    "taken_in_blocks",
+    "variance_shares",
     "wilson",
 ]
