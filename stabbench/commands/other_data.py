@@ -1,4 +1,4 @@
-"""The section of ``stabbench compare`` on other dev data: what other rows and other seeds would have given."""
+"""The section of ``stabbench compare`` on other dev data: what other rows and seeds would give."""
 
 from __future__ import annotations
 

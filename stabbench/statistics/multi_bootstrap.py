@@ -19,7 +19,6 @@ from stabbench.statistics.failures import clopper_pearson
 from stabbench.statistics.masked import Bools, Floats, Ints
 from stabbench.statistics.two_rates import newcombe_upper
 
-DRAWS = 1000
 LEVEL = 0.95
 LARGEST_BLOCK = 2_000_000
 """Numbers of rows taken that are in memory at once."""
