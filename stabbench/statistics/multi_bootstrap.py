@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
 
 from stabbench.errors import StabbenchError
@@ -234,7 +235,9 @@ def _means(parts: list[_Part]) -> Floats:
     As they are, the draws vary too much by 2 var(both) / n: a seed's luck with the rows is in the scores
     already, and comes in once more with each of the two resamplings (Owen 2007, "The pigeonhole bootstrap",
     section 3). In a difference on the same rows that luck is most of what is left. So the deviations of the
-    draws are scaled to the variance that the components give, var(rows) + (var(seed) + var(both)) / n.
+    draws are scaled to the variance that the components give, var(rows) + (var(seed) + var(both)) / n, and by
+    Student's quantile over the normal one, since few seeds tell their variance badly (degrees of freedom by
+    Welch and Satterthwaite; those of the rows are many).
     """
     draws: Floats = np.sum(
         [(part.seeds * part.by_draw).sum(axis=1) / len(part.seen) for part in parts], axis=0
@@ -245,10 +248,14 @@ def _means(parts: list[_Part]) -> Floats:
     luck = [_both(part.by_draw) / len(part.seen) for part in parts]
     rows = max(0.0, float(np.var(margin, ddof=1)) - sum(luck))
     own = [float(np.var(part.seen, ddof=1)) / len(part.seen) for part in parts]
-    wanted = rows + sum(map(max, own, luck))
+    seeds = [max(pair) for pair in zip(own, luck, strict=True)]
+    wanted = rows + sum(seeds)
+    unsure = sum(part**2 / (len(p.seen) - 1) for part, p in zip(seeds, parts, strict=True))
+    freedom = wanted**2 / unsure if unsure > 0 else 1e6
+    student = scipy.special.stdtrit(freedom, 0.5 + LEVEL / 2) / scipy.special.ndtri(0.5 + LEVEL / 2)
     centre, variance = draws.mean(), float(np.var(draws, ddof=1))
     least, most = (sum(edge(part.by_draw) for part in parts) for edge in (np.min, np.max))
-    scale = np.sqrt(wanted / variance) if variance > 0 else 1.0
+    scale = student * np.sqrt(wanted / variance) if variance > 0 else 1.0
     scaled: Floats = np.clip(centre + scale * (draws - centre), least, most)
     return scaled
 

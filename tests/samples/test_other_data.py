@@ -92,11 +92,23 @@ def test_a_diverged_run_is_the_constant_predictor_everywhere() -> None:
     assert alone.failure_rate[2] == 1
 
 
+def turned(run: RunWithTraces) -> tuple[int, ...]:
+    """Return the predictions with three rows turned over, the same in every run."""
+    return (*(1 - label for label in run.traces.predictions[:3]), *run.traces.predictions[3:])
+
+
 def test_equal_seeds_are_drawn_together() -> None:
     some = made("devlin", seeds=12)
     same = two_on_other_data(some, some)
     assert same is not None
     assert same[2].mean == (0, 0, 0)
+    shifted = [
+        replace(run, traces=run.traces.model_copy(update={"predictions": turned(run)})) for run in some
+    ]
+    near = two_on_other_data(some, shifted)
+    assert near is not None
+    width = near[2].mean.high - near[2].mean.low
+    assert width < (near[0].mean.high - near[0].mean.low) / 4, "what both sides share was not taken off"
     other = two_on_other_data(some, some[:11])
     assert other is not None
     assert other[2].mean.low < 0 < other[2].mean.high
