@@ -14,7 +14,7 @@ from stabbench.samples.stability import Stability
 from stabbench.statistics import Bounded
 
 FEW = 10
-"""With fewer seeds the intervals are too short: docs/other-dev-data.md has the rates."""
+"""With fewer seeds the interval of a standard deviation is too short: docs/other-dev-data.md has the rate."""
 
 
 def section(
@@ -45,7 +45,7 @@ def section(
         ["variance that is the seeds'", *(_share(side.seeds_share) for side in (one, two)), ""],
     ]
     n, rows = min(len(first), len(second)), a.runs[0].n_dev
-    few = f" With {n} seeds they are too short." if n < FEW else ""
+    few = f" With {n} seeds those of std are too short." if n < FEW else ""
     return "\n".join(
         (
             f"\nOn other dev data: 95 % intervals for other seeds and {rows} other dev rows of the same kind "

@@ -198,7 +198,7 @@ def variance_shares(runs: Resampled) -> tuple[float, float] | None:
     var(seed) + var(both); the variance over the draws of the mean over n runs is var(rows) + var(both) / n;
     the mean square of what is left of the table when both margins are taken off is var(both). A negative
     difference is 0. For an accuracy these are the components of the two-way random-effects analysis of the
-    table of right answers (Searle, Casella and McCulloch 1992, section 4.3), which the draws simulate.
+    table of right answers (Searle, Casella and McCulloch 1992), which the draws simulate.
     """
     n = len(runs.seen)
     if n < 2 or len(runs.scores) < 2:
@@ -233,8 +233,7 @@ def _means(parts: list[_Part]) -> Floats:
     """Sum over the parts of the mean of each, by draw, with the right variance.
 
     As they are, the draws vary too much by 2 var(both) / n: a seed's luck with the rows is in the scores
-    already, and comes in once more with each of the two resamplings (Owen 2007, "The pigeonhole bootstrap",
-    section 3). In a difference on the same rows that luck is most of what is left. So the deviations of the
+    already, and comes in once more with each of the two resamplings (Owen 2007, "The pigeonhole bootstrap"). In a difference on the same rows that luck is most of what is left. So the deviations of the
     draws are scaled to the variance that the components give, var(rows) + (var(seed) + var(both)) / n, and by
     Student's quantile over the normal one, since few seeds tell their variance badly (degrees of freedom by
     Welch and Satterthwaite; those of the rows are many).
