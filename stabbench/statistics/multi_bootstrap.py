@@ -233,10 +233,11 @@ def _means(parts: list[_Part]) -> Floats:
     """Sum over the parts of the mean of each, by draw, with the right variance.
 
     As they are, the draws vary too much by 2 var(both) / n: a seed's luck with the rows is in the scores
-    already, and comes in once more with each of the two resamplings (Owen 2007, "The pigeonhole bootstrap"). In a difference on the same rows that luck is most of what is left. So the deviations of the
-    draws are scaled to the variance that the components give, var(rows) + (var(seed) + var(both)) / n, and by
-    Student's quantile over the normal one, since few seeds tell their variance badly (degrees of freedom by
-    Welch and Satterthwaite; those of the rows are many).
+    already, and comes in once more with each of the two resamplings (Owen 2007, "The pigeonhole bootstrap").
+    In a difference on the same rows that luck is most of what is left. So the deviations of the draws are
+    scaled to the variance that the components give, var(rows) + (var(seed) + var(both)) / n, and by Student's
+    quantile over the normal one, since few seeds tell their variance badly (degrees of freedom by Welch and
+    Satterthwaite; those of the rows are many).
     """
     draws: Floats = np.sum(
         [(part.seeds * part.by_draw).sum(axis=1) / len(part.seen) for part in parts], axis=0
