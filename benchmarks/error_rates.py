@@ -19,6 +19,7 @@ from gate_simulations import Row
 from simulate_advice import advice
 from simulate_equivalence import equivalence_rates
 from simulate_mixture import mixture_rates
+from simulate_multi_bootstrap import multi_bootstrap
 from simulate_over_tasks import coverage as over_tasks_coverage
 from simulate_paired import paired_rates
 
@@ -44,6 +45,7 @@ BARS = {
     "B13": ("Spread and mean over all runs, 25 runs, rare failures", mixture_rates),
     "EQ": ("As steady as (a ratio of spreads within 1.5, rates at chance within 20 %)", equivalence_rates),
     "OT": ("Intervals over several tasks, 25 runs on each of three", over_tasks_coverage),
+    "B15": ("Intervals on other dev data at 95 %, 25 seeds and 277 rows unless said", multi_bootstrap),
 }
 
 

@@ -36,7 +36,7 @@ class Row:
     def bar(self) -> str:
         """The bar in words, empty where there is none."""
         if self.most is not None:
-            return f"<= {self.most:g}"
+            return f"<= {self.most:g}" if self.least is None else f"{self.least:g} to {self.most:g}"
         return f">= {self.least:g}" if self.least is not None else ""
 
 

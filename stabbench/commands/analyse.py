@@ -232,5 +232,9 @@ def _groups(runs: Collection) -> list[list[RunWithTraces]]:
 def _predictions(run: RunWithTraces, store: Store | None) -> RunWithPredictions:
     if store is not None:
         return RunWithPredictions.from_arrays(run.record, store.arrays(run.record))
-    kept = run.traces.predictions
-    return RunWithPredictions(run.record, np.asarray(kept) if kept else None)
+    kept, labels = run.traces.predictions, run.traces.labels
+    return RunWithPredictions(
+        run.record,
+        np.asarray(kept) if kept else None,
+        labels=np.asarray(labels) if labels else None,
+    )

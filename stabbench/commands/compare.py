@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 from tabulate import tabulate
 
+from stabbench.commands.other_data import section
 from stabbench.commands.sources import PLACE, add_places, read_source
 from stabbench.commands.textplot import strips
 from stabbench.errors import StabbenchError
@@ -44,9 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
     0 is PASS of all verdicts, 1 a FAIL, 3 INCONCLUSIVE without a FAIL (1 or 0 with ``--inconclusive fail`` or
     ``warn``). A pair that cannot be judged is told, and makes that 2 where nothing FAILs.
     """
-    sides = [
-        read_source(text, arguments)[0].groups(arguments.checkpoint) for text in (arguments.a, arguments.b)
-    ]
+    sources = [read_source(text, arguments) for text in (arguments.a, arguments.b)]
+    sides = [runs.groups(arguments.checkpoint) for runs, _ in sources]
     pairs, strangers = _pairs(*sides)
     if not pairs:
         names = [", ".join(map(str, side)) or "nothing" for side in sides]
@@ -67,6 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
             problems.append(error)
             continue
         print(terminal(("\n\n" if number else "") + text))
+        print(section(a, b, *sources))
         outcomes += verdicts
     paired = {id(group) for pair in pairs for group in pair}
     for text, side in zip((arguments.a, arguments.b), sides, strict=True):

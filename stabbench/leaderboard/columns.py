@@ -69,15 +69,31 @@ def best_of_dodge(row: Row, tries: int) -> float | None:
 def per_point(row: Row) -> float | None:
     """Return the mean variance over seeds of being right on a point (Mosbach et al. 2021, 7.1)."""
     predictions = _predictions(row)
-    counts = row.runs.first.dev_counts or ()
-    labels = np.repeat(np.arange(len(counts)), counts)
-    return None if predictions is None else statistics.per_point_stability(predictions == labels)
+    if predictions is None:
+        return None
+    labels = next((run.traces.labels for run in row.runs.runs if run.traces.labels), None)
+    if labels is not None:
+        return statistics.per_point_stability(predictions == np.array(labels))
+    # with two classes a prediction varies just as its being right does
+    return statistics.per_point_stability(predictions) if len(row.runs.first.dev_counts or ()) == 2 else None
 
 
 def disagreement(row: Row) -> float | None:
     """Return the share of points on which two seeds differ."""
     predictions = _predictions(row)
     return None if predictions is None else statistics.pairwise_disagreement(predictions)
+
+
+def other_data(row: Row) -> Estimate:
+    """Return the mean with its bounds on other dev data (Multi-Bootstrap)."""
+    found = row.runs.other_data if row.unbiased else None
+    return Estimate(None, None, None) if found is None else Estimate(*found.mean)
+
+
+def seeds_share(row: Row) -> float | None:
+    """Return the part of the variance of one run's score that is its seed's."""
+    found = row.runs.other_data if row.unbiased else None
+    return None if found is None else found.seeds_share
 
 
 def _predictions(row: Row) -> NDArray[np.int_] | None:
@@ -244,6 +260,21 @@ DISAGREEMENT = Column(
     percent,
     head="seeds differ on",
 )
+OTHER_DATA = Column(
+    "other_data",
+    "Mean of all finished runs, with the interval for other seeds and other dev data (Multi-Bootstrap).",
+    other_data,
+    estimate,
+    head="mean on other data",
+    level="95 %",
+)
+SEEDS_SHARE = Column(
+    "seeds_share",
+    "Part of the variance of one run's score that is its seed's, on other dev data of this size.",
+    seeds_share,
+    percent,
+    head="due to seeds",
+)
 VERDICT = Column(
     "verdict",
     "PASS: at most 20 % of all seeds are at chance; FAIL: more are; INCONCLUSIVE: these seeds cannot decide.",
@@ -273,8 +304,8 @@ LAYOUT = Layout(
     data=(
         MODEL, TASK, STRATEGY, GROUP, METRIC, BETTER, CONSTANT, N_DEV, STATE, PLACE, SAME_AS, PLANNED,
         FINISHED, ERRORED, MISSING, LEARNED, AT_CHANCE, FAILED, MEAN, BEST_CHECKPOINT, STD, STD_LEARNED, BEST,
-        EXPECTED_MAX, EXPECTED_MAX_DODGE, PER_POINT, DISAGREEMENT, VERDICT, REASON, ENVIRONMENT, SECONDS,
-        UPDATES, REPLICATES, STAR, STAR_P, NEAR_BEST,
+        EXPECTED_MAX, EXPECTED_MAX_DODGE, PER_POINT, DISAGREEMENT, OTHER_DATA, SEEDS_SHARE, VERDICT, REASON,
+        ENVIRONMENT, SECONDS, UPDATES, REPLICATES, STAR, STAR_P, NEAR_BEST,
     ),
     overview=(replace(AT_CHANCE, show=_judged), MEAN, STD),
     details=(

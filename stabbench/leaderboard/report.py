@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 
 from stabbench.leaderboard import text
 from stabbench.leaderboard.board import rounded
@@ -19,9 +20,11 @@ from stabbench.leaderboard.pictures import (
 )
 from stabbench.leaderboard.plots import draw
 from stabbench.leaderboard.table import Row
+from stabbench.metrics import Metric
 from stabbench.samples.collection import RunWithTraces
 from stabbench.samples.failed import judged_score
 from stabbench.samples.groups import RunGroup
+from stabbench.statistics import OtherData
 from stabbench.text import html, shown
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -51,6 +54,8 @@ def group_report(group: RunGroup) -> str:
             f"mean {mean} ({peak} had each run stopped at its best checkpoint), std {std} (of learned "
             f"{good}), best {best}; the best constant classifier reaches {constant} {row.metric}"
         )
+    if row.unbiased and group.other_data is not None:
+        lines += _other_data(group.other_data, row.scored_by)
     if group.plan.errored:
         lines.append(
             "errored: " + ", ".join(f"seed {s} ({k})" for s, k in sorted(group.plan.errored.items()))
@@ -92,6 +97,20 @@ def run_report(group: RunGroup, run: RunWithTraces) -> str:
     if tips:
         lines += ["", "What to try", *(f"  - {tip}" for tip in tips)]
     return "".join(f"{shown(line)}\n" for line in lines)
+
+
+def _other_data(found: OtherData, metric: Metric) -> list[str]:
+    ends = [f"{name} {metric.text(low)} to {metric.text(high)}" for name, (_, low, high) in
+            (("mean", found.mean), ("std", found.std)) if isfinite(low)]  # fmt: skip
+    _, low, high = found.failure_rate
+    lines = [f"on other dev data, with other seeds (95 %): {', '.join(ends)}, failed {low:.0%} to {high:.0%}"]
+    if found.seeds_share is not None and found.rows_share is not None:
+        both = 1 - found.seeds_share - found.rows_share
+        lines.append(
+            f"of the variance of one score there {found.seeds_share:.0%} is the seed's, "
+            f"{found.rows_share:.0%} the dev rows', {both:.0%} how a seed happens to fit the rows"
+        )
+    return lines
 
 
 def _what_happened(group: RunGroup, found: Sequence[Diagnosis]) -> list[str]:

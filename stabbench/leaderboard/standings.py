@@ -1,8 +1,8 @@
 """The strategies of one task compared with one another: pure functions of their samples.
 
-All comparisons are those of the two-part gate ``statistics.steadier_gate`` (runs at chance by Boschloo,
-spread of the learned runs by Brown and Forsythe, guarded by their means), unpaired. What is judged FAIL for
-its runs at chance neither is the best, nor near it, nor starred.
+All comparisons are those of the two-part gate ``statistics.steadier_gate`` (runs at chance, spread of the
+learned runs, guarded by their means), paired by seed where that gate is. What is judged FAIL for its runs at
+chance neither is the best, nor near it, nor starred.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from stabbench import statistics
 from stabbench.statistics import Sample
-from stabbench.statistics.steadier import steadier_codes, steadier_tests
+from stabbench.statistics.paired import Pairs, pairs
+from stabbench.statistics.steadier import paired_steadier_tests, steadier_codes, steadier_tests
 
 LEVEL = 0.05
 
@@ -42,14 +43,16 @@ def relation(samples: Sequence[Sample]) -> Relation:
     m = len(samples)
     steadier, p_value = np.zeros((m, m), bool), np.ones((m, m))
     clear = [place for place, sample in enumerate(samples) if not sample.unclear]
-    pairs_by_sizes: dict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
+    alike: dict[tuple[bool, int, int], list[tuple[int, int, Pairs]]] = defaultdict(list)
     for i, j in combinations(clear, 2):
-        pairs_by_sizes[samples[i].n, samples[j].n].append((i, j))
-    for pairs in pairs_by_sizes.values():
-        first, second = np.array(pairs).T
-        scores = [np.stack([samples[place].scores for place in side]) for side in (first, second)]
-        learned = [np.stack([samples[place].learned for place in side]) for side in (first, second)]
-        tests = steadier_tests(scores[0], scores[1], learned[0], learned[1])
+        a, b = samples[i], samples[j]
+        by_seed = pairs(a, b, None, ("", ""))
+        sides = by_seed or Pairs(a.scores, b.scores, a.learned, b.learned)
+        alike[by_seed is not None, a.n, b.n].append((i, j, sides))
+    for (paired, *_), found in alike.items():
+        first, second = (np.array(places) for places in list(zip(*found, strict=True))[:2])
+        stacked = Pairs(*(np.stack(side) for side in zip(*(sides for *_, sides in found), strict=True)))
+        tests = paired_steadier_tests(*stacked) if paired else steadier_tests(*stacked)
         codes = steadier_codes(tests, LEVEL)
         steadier[first, second], steadier[second, first] = codes == 1, codes == -1
         p_value[first, second] = statistics.holm(tests.for_a).min(axis=-1)

@@ -24,7 +24,7 @@ from stabbench.errors import RecordError
 from stabbench.foreign import Malformed, read_file
 from stabbench.runs.files import write_atomic
 
-INDEX_FORMAT = 2
+INDEX_FORMAT = 3
 """Raised whenever what is kept of a run changes, or what is checked before."""
 
 FRESH_NS = 2 * 10**9

@@ -74,7 +74,9 @@ def agreement(runs: Sequence[RunWithPredictions]) -> tuple[Agreement | None, lis
     labels = known[0].labels
     right = None if labels is None else predictions == labels
     if right is None:
-        missing.append("rows right in how many runs: the labels of the dev rows, which archives do not keep")
+        missing.append(
+            "rows right in how many runs: the labels of the dev rows, which archives of 0.1.0 do not keep"
+        )
     # with two classes a prediction varies just as its being right does, so the labels are not needed
     varying = predictions if right is None and len(known[0].record.last.confusion or ()) == 2 else right
     if varying is None:

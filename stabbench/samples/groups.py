@@ -9,7 +9,9 @@ from functools import cached_property
 
 from stabbench.runs import RunRecord
 from stabbench.samples.collection import Collection, Plan, RunWithTraces
+from stabbench.samples.other_data import other_data
 from stabbench.samples.stability import Stability
+from stabbench.statistics import OtherData
 from stabbench.stored import digest
 
 
@@ -48,6 +50,11 @@ class RunGroup:
     def failed(self) -> tuple[bool, ...]:
         """Whether each run failed."""
         return tuple(self.stability.sample.failed.tolist())
+
+    @cached_property
+    def other_data(self) -> OtherData | None:
+        """What to expect of the finished runs on other dev data, where their predictions are known."""
+        return other_data(self.runs)
 
 
 def group_runs(collection: Collection) -> tuple[RunGroup, ...]:

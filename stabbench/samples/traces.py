@@ -5,19 +5,21 @@ from __future__ import annotations
 import math
 from collections import Counter
 from itertools import pairwise
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import model_validator
 
+from stabbench import metrics
 from stabbench.runs import Arrays, RunRecord
-from stabbench.stored import Frozen
+from stabbench.stored import Stored
 
 POINTS = 30
 """How many points a thinned trace has at most."""
 
 
-class Traces(Frozen):
+class Traces(Stored):
     """Traces of a run at about thirty points; all empty where the record has none.
 
     Attributes:
@@ -27,7 +29,12 @@ class Traces(Frozen):
         layer_updates: updates (1-based) of the rows of ``layer_norms``.
         layer_norms: gradient norm of each of the record's layers, rows are points.
         predictions: predicted class of every dev row at the end of training.
+        labels: true class of every dev row, in the same order; archives of 0.1.0 lack it.
     """
+
+    always: ClassVar[frozenset[str]] = frozenset(
+        {"updates", "loss", "gradient_norm", "layer_updates", "layer_norms", "predictions"}
+    )
 
     updates: tuple[int, ...] = ()
     loss: tuple[float | None, ...] = ()
@@ -35,6 +42,7 @@ class Traces(Frozen):
     layer_updates: tuple[int, ...] = ()
     layer_norms: tuple[tuple[float | None, ...], ...] = ()
     predictions: tuple[int, ...] = ()
+    labels: tuple[int, ...] = ()
 
     @model_validator(mode="after")
     def _same_lengths(self) -> Traces:
@@ -73,6 +81,7 @@ def thin(arrays: Arrays) -> Traces:
         layer_updates=tuple(int(steps[i]) + 1 for i in kept),
         layer_norms=tuple(_rounded(rows[i], 3) for i in kept),
         predictions=() if logits is None else tuple(int(label) for label in logits.argmax(axis=1)),
+        labels=tuple(int(label) for label in arrays.get("dev_labels", ())),
     )
 
 
@@ -84,15 +93,25 @@ def check_traces(record: RunRecord, traces: Traces) -> None:
             raise ValueError(f"{what} are not updates of {updates}, in their order")
     if any(len(row) != len(record.layers) for row in traces.layer_norms):
         raise ValueError(f"layer_norms are not of {len(record.layers)} layers")
-    if not traces.predictions:
+    for answers, what in ((traces.predictions, "predictions"), (traces.labels, "labels")):
+        if answers and len(answers) != record.n_dev:
+            raise ValueError(f"{len(answers)} {what} for {record.n_dev} rows")
+    confusion = record.last.confusion
+    counts = record.dev_counts if confusion is None else tuple(map(sum, confusion))
+    if counts is not None:
+        _check_counts(traces.labels, counts, "labels")
+    if confusion is None:
         return
-    if len(traces.predictions) != record.n_dev:
-        raise ValueError(f"{len(traces.predictions)} predictions for {record.n_dev} rows")
-    if record.last.confusion is not None:
-        predicted = map(sum, zip(*record.last.confusion, strict=True))
-        found = Counter(traces.predictions)
-        if [found.pop(label, 0) for label in range(len(record.last.confusion))] != list(predicted) or found:
-            raise ValueError("the predictions are not those that were counted")
+    _check_counts(traces.predictions, tuple(map(sum, zip(*confusion, strict=True))), "predictions")
+    both = traces.labels and traces.predictions
+    if both and metrics.confusion(traces.labels, traces.predictions, len(confusion)) != confusion:
+        raise ValueError("labels and predictions are not those that were counted")
+
+
+def _check_counts(answers: tuple[int, ...], counts: tuple[int, ...], what: str) -> None:
+    found = Counter(answers)
+    if answers and ([found.pop(label, 0) for label in range(len(counts))] != list(counts) or found):
+        raise ValueError(f"the {what} are not those that were counted")
 
 
 def _rounded(values: ArrayLike, digits: int) -> tuple[float | None, ...]:

@@ -30,6 +30,18 @@ from stabbench.statistics.failures import (
 )
 from stabbench.statistics.gates import mean_bounds, mean_gate, spread_gate, std_bounds
 from stabbench.statistics.levene import PAPER_WARNING, Levene, levene, star
+from stabbench.statistics.multi_bootstrap import (
+    Bounded,
+    Differences,
+    OtherData,
+    Resampled,
+    differences_on_other_data,
+    on_other_data,
+    resample,
+    taken,
+    taken_in_blocks,
+    variance_shares,
+)
 from stabbench.statistics.over_tasks import (
     Interval,
     Profile,
@@ -58,15 +70,19 @@ from stabbench.statistics.two_samples import holm, permutation_spread_test, prob
 
 __all__ = [
     "PAPER_WARNING",
+    "Bounded",
     "Component",
     "Counted",
     "Decomposition",
+    "Differences",
     "Evidence",
     "Interval",
     "Levene",
+    "OtherData",
     "Outcome",
     "Profile",
     "Repeatability",
+    "Resampled",
     "Sample",
     "SpreadBounds",
     "Stop",
@@ -79,6 +95,7 @@ __all__ = [
     "clopper_pearson",
     "correlation_above_zero",
     "decompose",
+    "differences_on_other_data",
     "equivalence_gate",
     "expected_max",
     "expected_max_dodge",
@@ -104,6 +121,7 @@ __all__ = [
     "mean_gate",
     "newcombe_upper",
     "normalised",
+    "on_other_data",
     "overall",
     "pairwise_disagreement",
     "per_point_stability",
@@ -112,6 +130,7 @@ __all__ = [
     "profile_over_tasks",
     "regression_gate",
     "repeatability",
+    "resample",
     "share_gate",
     "spread_bounds",
     "spread_gate",
@@ -120,6 +139,9 @@ __all__ = [
     "std_bounds",
     "steadier_gate",
     "stuck_at_entropy",
+    "taken",
+    "taken_in_blocks",
     "tasks_that_remain",
+    "variance_shares",
     "wilson",
 ]
