@@ -146,8 +146,8 @@ def footnotes(rows: Sequence[Row], groups: Sequence[RunGroup], collection: Colle
         "Order on a task: nobody stands behind a strategy that it is steadier than by the two-part gate "
         "(runs at chance by Boschloo, spread of the learned runs by Brown and Forsythe, or, between two with "
         "the same seeds, by McNemar and by swaps within seeds; not if its mean is significantly worse); then "
-        "fewer runs at chance, smaller std of learned, better mean. Those judged FAIL come behind, then those "
-        "not ranked. Over tasks: the mean of the places.",
+        "fewer runs at chance, smaller std of learned, better mean. Those judged FAIL come behind, then the "
+        "unranked ones. Over tasks: the mean of the places.",
         "≈ marks the best of a task, which is the first in its order, and all that cannot be told from "
         "it: the best is not shown to be steadier by that gate (Holm-adjusted over the strategies, .05). "
         "None that is judged FAIL is marked, and nobody is where the scores of the best hardly vary "
