@@ -151,18 +151,12 @@ class Stability(Scores):
                 paired and have other seeds.
         """
         lower_mean = thresholds.difference("lower_mean", lower_mean, self.metric, zero=True)
-        self.check_complete()
-        other.check_complete()
-        check_comparable(self.runs, other.runs, model=False)
         names = _names(self, other)
-
-        def gate(mine: Stability, level: float) -> Evidence:
-            theirs = other.more() if mine is not self and other.more else other
-            return statistics.steadier_gate(
-                mine.sample, theirs.sample, level, names, lower_mean, paired=paired
-            )
-
-        return self._judge(alpha, gate, other)
+        return self._against(
+            other,
+            alpha,
+            lambda a, b, level: statistics.steadier_gate(a, b, level, names, lower_mean, paired=paired),
+        )
 
     def as_steady_as(
         self, other: Stability, ratio: float = 1.5, alpha: float = 0.05, *, at_chance_within: float = 0.20
@@ -183,16 +177,10 @@ class Stability(Scores):
         """
         ratio = thresholds.ratio("ratio", ratio)
         apart = thresholds.share("at_chance_within", at_chance_within)
-        self.check_complete()
-        other.check_complete()
-        check_comparable(self.runs, other.runs, model=False)
         names = _names(self, other)
-
-        def gate(mine: Stability, level: float) -> Evidence:
-            theirs = other.more() if mine is not self and other.more else other
-            return statistics.equivalence_gate(mine.sample, theirs.sample, level, ratio, apart, names)
-
-        return self._judge(alpha, gate, other)
+        return self._against(
+            other, alpha, lambda a, b, level: statistics.equivalence_gate(a, b, level, ratio, apart, names)
+        )
 
     def no_regression(
         self,
@@ -260,6 +248,20 @@ class Stability(Scores):
     def verdict(self) -> Outcome:
         """The verdict of all gates so far: FAIL if any, PASS if all, else INCONCLUSIVE."""
         return statistics.overall(verdict.outcome for verdict in self.verdicts)
+
+    def _against(
+        self, other: Stability, alpha: float, gate: Callable[[Sample, Sample, float], Evidence]
+    ) -> Verdict:
+        """Judge two samples of one task, at the second look both with more seeds."""
+        self.check_complete()
+        other.check_complete()
+        check_comparable(self.runs, other.runs, model=False)
+
+        def judge(mine: Stability, level: float) -> Evidence:
+            theirs = other.more() if mine is not self and other.more else other
+            return gate(mine.sample, theirs.sample, level)
+
+        return self._judge(alpha, judge, other)
 
     def _judge(
         self, alpha: float, gate: Callable[[Stability, float], Evidence], other: Stability | None = None

@@ -17,16 +17,16 @@ from stabbench.statistics.evidence import (
 from stabbench.statistics.masked import Bools, Floats, Moments, moments
 from stabbench.statistics.paired import (
     SWAPS,
-    Pairs,
     mean_swaps,
     more_at_chance,
     pairs,
     rates_upper,
     spread_swaps,
 )
+from stabbench.statistics.regression_seeds import paired_seeds_needed, unpaired_seeds_needed
 from stabbench.statistics.sample import MIN_RUNS, Sample
 from stabbench.statistics.two_rates import more_failures, newcombe_upper
-from stabbench.statistics.two_samples import absolute_deviations, holm, mean_test, spread_test
+from stabbench.statistics.two_samples import holm, mean_test, spread_test
 
 MIN_CANDIDATE = 5
 MIN_BASELINE = 25
@@ -210,9 +210,9 @@ def regression_gate(
     needed = None
     if outcome is Outcome.INCONCLUSIVE and not refused and min(ok.sum(), base_ok.sum()) >= MIN_RUNS:
         margins = (alpha, margin, ratio_margin, failures_margin)
-        needed = _paired_seeds_needed(by_seed, *margins) if by_seed else None
+        needed = paired_seeds_needed(by_seed, *margins) if by_seed else None
         if needed is None or needed > baseline.n:  # more seeds than the baseline has are no pairs
-            needed = _seeds_needed(candidate, baseline, *margins)
+            needed = unpaired_seeds_needed(candidate, baseline, *margins)
         reason += power.no_number(needed)
     details: dict[str, Any] = {
         "n": candidate.n,
@@ -253,54 +253,3 @@ def identical(candidate: Sample, baseline: Sample) -> bool:
     }
     rows = zip(candidate.seeds, candidate.scores, candidate.learned, strict=True)
     return all(stored.get(int(seed)) == (score, flag) for seed, score, flag in rows)
-
-
-def _seeds_needed(
-    candidate: Sample,
-    baseline: Sample,
-    alpha: float,
-    mean_margin: float,
-    ratio_margin: float,
-    failures_margin: float,
-) -> int | None:
-    """Candidate seeds in all that would decide, from the observed contrasts."""
-    ok, base_ok = candidate.learned, baseline.learned
-    x, y = moments(candidate.scores, ok), moments(baseline.scores, base_ok)
-    zx = moments(absolute_deviations(candidate.scores, ok), ok)
-    zy = moments(absolute_deviations(baseline.scores, base_ok), base_ok)
-    rate, base_rate = 1 - ok.mean(), 1 - base_ok.mean()
-    # no run at chance seen yet does not mean no variance: add Wilson's two of each
-    shrunk = [(r * m + 2) / (m + 4) for r, m in ((rate, candidate.n), (base_rate, baseline.n))]
-    differences = [zx.mean - zy.mean, rate - base_rate, y.mean - x.mean]
-    margins = [
-        ratio_margin * zy.mean - zx.mean,
-        failures_margin - (rate - base_rate),
-        mean_margin - (y.mean - x.mean),
-    ]
-    share = 1 - rate
-    own = [zx.variance / share, shrunk[0] * (1 - shrunk[0]), x.variance / share]
-    base = [
-        ratio_margin**2 * zy.variance / y.n,
-        shrunk[1] * (1 - shrunk[1]) / baseline.n,
-        y.variance / y.n,
-    ]
-    return power.regression_seeds_needed(differences, margins, own, base, candidate.n, alpha)
-
-
-def _paired_seeds_needed(
-    by_seed: Pairs, alpha: float, mean_margin: float, ratio_margin: float, failures_margin: float
-) -> int | None:
-    """The same from the differences within pairs."""
-    x, y, learned, base_learned = by_seed
-    both = learned & base_learned
-    if both.sum() < MIN_RUNS:
-        return None
-    zx, zy = absolute_deviations(x, both), absolute_deviations(y, both)
-    more, room, drop = (moments(d, both) for d in (zx - zy, ratio_margin * zy - zx, y - x))
-    n, differing, share = len(x), float((learned != base_learned).sum()), float(both.mean())
-    rate = float(base_learned.mean() - learned.mean())
-    rates = (differing + 2) / (n + 4) - rate**2  # as above: no differing seed yet does not mean no variance
-    differences = [float(more.mean), rate, float(drop.mean)]
-    margins = [float(room.mean), failures_margin - rate, mean_margin - float(drop.mean)]
-    own = [float(room.variance) / share, rates, float(drop.variance) / share]
-    return power.regression_seeds_needed(differences, margins, own, [0.0] * 3, n, alpha)
