@@ -15,7 +15,7 @@ def unpaired_seeds_needed(
     ratio_margin: float,
     failures_margin: float,
 ) -> int | None:
-    """Candidate seeds in all that would decide, by the observed contrasts; three learned runs a side at least."""
+    """Candidate seeds in all that would decide, from the observed contrasts; three must have learned."""
     ok, base_ok = candidate.learned, baseline.learned
     x, y = moments(candidate.scores, ok), moments(baseline.scores, base_ok)
     zx = moments(absolute_deviations(candidate.scores, ok), ok)
