@@ -13,6 +13,8 @@ from pathlib import Path
 
 import gate_simulations as simulate
 import numpy as np
+import simulate_margins
+import simulate_worlds
 from early_stopping import early_stopping
 from gate_simulations import Row
 
@@ -31,6 +33,13 @@ BARS = {
     "B8": ("Early stopping, 25 seeds", early_stopping),
     "B9": ("Degenerate samples", simulate.degenerate),
     "B10": ("Stars of a leaderboard, 25 runs each", simulate.stars),
+    "B11": ("Worlds in which nothing was learned, and the shipped suites", simulate_worlds.chance_worlds),
+    "B19": ("Floor gate, the true share of worse runs at the allowance", simulate_worlds.floors),
+    "H1": (
+        "Regression gate: what an estimated or an approximate margin costs",
+        simulate_margins.default_margins,
+    ),
+    "H2": ("Spread and mean gates, scores that are not normal", simulate_margins.shapes),
 }
 
 
