@@ -1,4 +1,4 @@
-"""docs/worlds.md prints what the gates say: its code is run, and what is printed there must be what comes out.
+"""docs/worlds.md prints what the gates say: its code is run, and must print what stands there.
 
 python -m tests.statistics.test_worlds    # writes the page's verdicts anew
 """
