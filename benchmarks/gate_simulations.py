@@ -18,12 +18,16 @@ from stabbench.statistics.two_samples import spread_test
 
 @dataclass(frozen=True)
 class Row:
-    """One measured rate and its bar: at most `most`, at least `least`, or shown without a bar."""
+    """One measured rate and its bar: at most `most`, at least `least`, or shown without a bar.
+
+    `experiments` says from how many it comes, where they are fewer than asked for.
+    """
 
     case: str
     rate: float
     most: float | None = None
     least: float | None = None
+    experiments: int | None = None
 
     @property
     def held(self) -> bool:
@@ -72,9 +76,15 @@ def nights(reps: int, generator: np.random.Generator) -> Iterator[Row]:
             fails = (st.holm(p) <= 0.05).any(axis=1).reshape(-1, 20)
             alarms.append(fails.any(axis=1).mean())
             confirmed.append((fails[:, 0::2] & fails[:, 1::2]).mean())
-        yield Row(f"a false FAIL in 20 nights, 25 against {n0} (least of 6)", min(alarms))
-        yield Row(f"a false FAIL in 20 nights, 25 against {n0} (most of 6)", max(alarms))
-        yield Row(f"two false FAILs on fresh seeds, 25 against {n0} (most of 6)", max(confirmed))
+        yield Row(
+            f"a false FAIL in 20 nights, 25 against {n0} (least of 6)", min(alarms), experiments=reps // 10
+        )
+        yield Row(
+            f"a false FAIL in 20 nights, 25 against {n0} (most of 6)", max(alarms), experiments=reps // 10
+        )
+        yield Row(
+            f"two false FAILs on fresh seeds, 25 against {n0} (most of 6)", max(confirmed), experiments=reps
+        )
 
 
 def worse(group: Group, change: str) -> Group:
@@ -237,22 +247,36 @@ def degenerate(reps: int, generator: np.random.Generator) -> Iterator[Row]:
         st.Sample.of(good.scores, seeds=[1] * 25),
         st.Sample.of(good.scores, np.ones(25, bool)),
     ]
-    passed = 0
-    for x in samples:
-        found = [
-            st.failures_gate(x, 0.5),
-            st.spread_gate(x, 1e9),
-            st.spread_gate(x, 1e9, scope="all"),
-            st.mean_gate(x, -1.0),
-        ]
-        found += [
-            st.steadier_gate(x, good),
-            st.steadier_gate(x, x),
-            st.regression_gate(x, good),
-            st.regression_gate(x, x),
-        ]
-        passed += sum(evidence.outcome is st.Outcome.PASS for evidence in found)
-    yield Row(f"PASS on a degenerate sample, of {8 * len(samples)} verdicts", passed, most=0)
+    found = [outcome for x in samples for outcome in _every_gate(x, good).values()]
+    passed = sum(outcome is st.Outcome.PASS for outcome in found)
+    yield Row("PASS on a degenerate sample (a number of verdicts)", passed, most=0)
+    unlearned = st.Sample.of(good.scores, seeds=range(25), learned=[False] * 25)
+    untold = st.Sample.of(good.scores, seeds=range(25), learned=[None] * 25)
+    for what, x, may in (
+        ("none of which learned anything", unlearned, {"failures"}),
+        ("of which nobody can tell whether they learned", untold, {"failures", "floor"}),
+    ):
+        wrong = {gate for gate, outcome in _every_gate(x, good).items() if outcome is st.Outcome.PASS} ^ may
+        yield Row(f"gates that PASS and may not, or the reverse, runs {what} (a number)", len(wrong), most=0)
+
+
+def _every_gate(x: st.Sample, good: st.Sample) -> dict[str, st.Outcome]:
+    """What each gate says, of thresholds that nearly everything meets."""
+    found = {
+        "failures": st.failures_gate(x, 0.5),
+        "at chance": st.at_chance_gate(x, 0.5),
+        "floor": st.floor_gate(x, -1.0, 0.5),
+        "spread": st.spread_gate(x, 1e9),
+        "spread of all": st.spread_gate(x, 1e9, scope="all"),
+        "mean": st.mean_gate(x, -1.0),
+        "mean of all": st.mean_gate(x, -1.0, scope="all"),
+        "steadier": st.steadier_gate(x, good),
+        "steadier, with a lower mean": st.steadier_gate(x, good, lower_mean=1e9),
+        "steadier than itself": st.steadier_gate(x, x, lower_mean=1e9),
+        "regression": st.regression_gate(x, good, mean_margin=1e9),
+        "regression against itself": st.regression_gate(x, x),
+    }
+    return {gate: evidence.outcome for gate, evidence in found.items()}
 
 
 def stars(reps: int, generator: np.random.Generator) -> Iterator[Row]:

@@ -67,8 +67,18 @@ def chance_worlds(reps: int, generator: np.random.Generator) -> Iterator[Row]:
             boards = [judged([make(generator) for make in (world, *others)]) for _ in range(reps // 16)]
             with_what = {1: "Devlin" if others == (DEVLIN,) else "an honest one", 2: "an honest one, Devlin"}
             at = f"{name}, beside {with_what.get(len(others), 'two honest ones, Devlin')}"
-            yield Row(f"star, {at}", float(np.mean([star == 0 for _, _, star in boards])), most=0.0)
-            yield Row(f"near the best, {at}", float(np.mean([bool(b[1][0]) for b in boards])), most=0.0)
+            yield Row(
+                f"star, {at}",
+                float(np.mean([star == 0 for _, _, star in boards])),
+                most=0.0,
+                experiments=reps // 16,
+            )
+            yield Row(
+                f"near the best, {at}",
+                float(np.mean([bool(b[1][0]) for b in boards])),
+                most=0.0,
+                experiments=reps // 16,
+            )
 
 
 def near_best(reps: int, generator: np.random.Generator) -> Iterator[Row]:
@@ -83,7 +93,20 @@ def near_best(reps: int, generator: np.random.Generator) -> Iterator[Row]:
         others = [drawn(group)(generator) for group in (MIXTURES[1], MIXTURES[3], named(RTE, 1.0))]
         dull.append(any(judged([ceiling(generator), *others])[1]))
     yield Row(
-        "a FAIL row near the best, 4 strategies that fail in 0 to 100 %", float(np.mean(wrong)), most=0.0
+        "a FAIL row near the best, 4 strategies that fail in 0 to 100 %",
+        float(np.mean(wrong)),
+        most=0.0,
+        experiments=reps // 16,
     )
-    yield Row("anybody near a best one at its ceiling (two scores)", float(np.mean(dull)), most=0.0)
-    yield Row("one of 3 identical strategies told from the best", float(np.mean(honest)), most=0.06)
+    yield Row(
+        "anybody near a best one at its ceiling (two scores)",
+        float(np.mean(dull)),
+        most=0.0,
+        experiments=reps // 16,
+    )
+    yield Row(
+        "one of 3 identical strategies told from the best",
+        float(np.mean(honest)),
+        most=0.06,
+        experiments=reps // 16,
+    )

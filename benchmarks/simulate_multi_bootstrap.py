@@ -88,9 +88,9 @@ def multi_bootstrap(reps: int, generator: np.random.Generator) -> Iterator[Row]:
         a, b = np.sqrt(np.mean(spreads, axis=0))
         of_means = np.mean(means, axis=0)
         of_stds = np.mean([(covers(d, b - a), covers(own, a)) for d, own in stds], axis=0)
-        at = f"{world.name} ({reps // 10:,} repetitions)"
+        at, few = world.name, reps // 10
         bars = (0.98, 0.92) if world.n == 25 else (None, None)
-        yield Row(f"coverage, difference of means, {at}", of_means[0], *bars)
-        yield Row(f"coverage, mean, {at}", of_means[1])
-        yield Row(f"coverage, difference of standard deviations, {at}", of_stds[0])
-        yield Row(f"coverage, standard deviation, {at}", of_stds[1])
+        yield Row(f"coverage, difference of means, {at}", of_means[0], *bars, experiments=few)
+        yield Row(f"coverage, mean, {at}", of_means[1], experiments=few)
+        yield Row(f"coverage, difference of standard deviations, {at}", of_stds[0], experiments=few)
+        yield Row(f"coverage, standard deviation, {at}", of_stds[1], experiments=few)

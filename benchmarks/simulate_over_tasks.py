@@ -61,9 +61,9 @@ def coverage(reps: int, generator: np.random.Generator) -> Iterator[Row]:
         found = [st.improvement_over_tasks(*pair) for pair in pairs]
         rates[f"probability of improvement, {name}"] = covered(found, truth)
     for name, rate in rates.items():
-        yield Row(f"95 % interval holds the truth: {name} ({reps:,} experiments)", rate, least=0.90)
+        yield Row(f"95 % interval holds the truth: {name}", rate, least=0.90, experiments=reps)
     usual = max(rate for name, rate in rates.items() if EXTREME not in name)
-    yield Row(f"the same, most of all but the last ({reps:,} experiments)", usual, most=0.98)
+    yield Row(f"the same, most of all but the last", usual, most=0.98, experiments=reps)
 
 
 def covered(found: Sequence[st.Interval], truth: float) -> float:

@@ -174,7 +174,7 @@ def regression_gate(
         return refuse(
             f"the baseline has {baseline.n} runs, fewer than {MIN_BASELINE}: save one with more seeds"
         )
-    if not candidate.degenerate and identical(candidate, baseline):
+    if not (candidate.degenerate or candidate.none_learned) and identical(candidate, baseline):
         reason = f"IDENTICAL: all {candidate.n} scores equal those of the same seeds in the baseline"
         return Evidence(name, Outcome.PASS, reason, statistic, details={"identical": True, "n": candidate.n})
 

@@ -1,6 +1,6 @@
 """Gates on the share of runs of which something is said: failed, at chance, collapsed, below a floor."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -60,6 +60,8 @@ def at_chance_gate(sample: Sample, at_most: float, alpha: float = 0.05) -> Evide
 def floor_gate(sample: Sample, floor: float, at_most: float, alpha: float = 0.05) -> Evidence:
     """Do at most this share of all seeds score worse than a floor? Exact, whatever the distribution.
 
+    Where no run learned anything a floor that they reach is none, and it does not pass.
+
     Args:
         sample: the runs.
         floor: the worst acceptable score, as scores are measured; a run that reaches it is good.
@@ -73,7 +75,11 @@ def floor_gate(sample: Sample, floor: float, at_most: float, alpha: float = 0.05
         raise StabbenchError(f"the floor is {floor!r}", "give it in the units of the scores")
     than = f"worse than {sample.text(floor)}{sample.unit}"
     counted = Counted("floor", f"scored {than}", sample.scores < sample.sign * floor)
-    return share_gate(sample, counted, at_most, alpha)
+    found = share_gate(sample, counted, at_most, alpha)
+    if found.outcome is Outcome.PASS and sample.none_learned:
+        reason = f"none of the {sample.n} runs learned anything, and they are not worse than the floor"
+        return replace(found, outcome=Outcome.INCONCLUSIVE, reason=f"{reason}: it is too low")
+    return found
 
 
 def share_gate(sample: Sample, counted: Counted, at_most: float, alpha: float = 0.05) -> Evidence:

@@ -54,7 +54,81 @@ def test_grids_are_stopped_with_the_verdict_that_they_would_have_had(benchmark):
     assert sum(row.case.startswith("seeds saved") for row in rows) == 3
 
 
+def page(name="docs/statistics.md"):
+    return (BENCHMARKS.parent / name).read_text()
+
+
+def test_the_text_quotes_the_tables(benchmark):
+    """Where this fails the tables are older than the text: write both anew, with --markdown."""
+    from quoted_rates import written
+
+    text = page()
+    assert benchmark.tables(text).keys() == benchmark.BARS.keys()
+    assert written(text, benchmark.tables(text)) == text
+
+
+def test_every_rate_of_the_text_is_a_row_or_known_otherwise(benchmark):
+    from quoted_rates import OTHERS, unquoted
+
+    text = page().split(benchmark.MARKERS[0])[0]
+    assert unquoted(text) + unquoted(page("README.md")) == []
+    assert unquoted("It errs in 7.3 % of cases, or .07.") == [
+        "It errs in 7.3 % of cases, or .07.",
+        "It errs in 7.3 % of cases, or .07.",
+    ]
+    words = " ".join((text + page("README.md")).split())
+    assert [other for other in OTHERS if other.strip() not in words] == []
+
+
+def test_what_is_worked_by_hand():
+    none = [1 - 0.05 ** (1 / n) for n in (25, 10, 5)]
+    assert none == pytest.approx([0.113, 0.259, 0.451], abs=5e-4)
+    tenfold, unseen = 1 - 0.95**10, 0.96**25
+    assert (tenfold, unseen) == pytest.approx((0.40, 0.36), abs=5e-3)
+    assert [1 - (1 - 1 / n) ** 0.5 for n in (25, 5)] == pytest.approx([0.02, 0.11], abs=5e-3)
+
+
+def test_a_quote_follows_its_row_wherever_lines_break(benchmark, monkeypatch):
+    import quoted_rates as quoted
+
+    row = quoted.Of("B0", "false *", max)
+    monkeypatch.setattr(quoted, "QUOTES", (quoted.Quote("wrong in {1} % of cases ({.})", (row, row)),))
+    tables = {"B0": {"false PASS": 0.0312, "false FAIL": 0.02, "other": 0.9}}
+    assert (
+        quoted.written("It is wrong in 9 %\nof cases (.5).", tables)
+        == "It is wrong in 3.1 %\nof cases (.03)."
+    )
+    with pytest.raises(LookupError):
+        quoted.written("It is never wrong.", tables)
+    with pytest.raises(LookupError):
+        quoted.written("It is wrong in 9 % of cases (.5).", {"B0": {"other": 0.9}})
+
+
+def test_tables_that_are_not_what_is_measured_are_named(benchmark, monkeypatch, tmp_path, capsys):
+    path = tmp_path / "page.md"
+    rows = [benchmark.Row(f"case {i}", 0.05, experiments=None if i else 400) for i in range(100)]
+    run(benchmark, monkeypatch, rows, "--markdown", path)
+    near = [benchmark.Row("case 0", 0.08, experiments=400), benchmark.Row("case 1", 0.054), *rows[2:]]
+    assert (
+        run(benchmark, monkeypatch, near, "--check", path) == 0
+    )  # .08 is within 3 errors of 400 experiments
+    off = benchmark.Row("case 2", 0.067)
+    assert run(benchmark, monkeypatch, [*near[:2], off, *rows[3:]], "--check", path) == 0  # one in a hundred
+    three = [benchmark.Row(f"case {i}", 0.067) for i in (2, 3)]
+    capsys.readouterr()
+    assert run(benchmark, monkeypatch, [*near[:2], *three, *rows[4:]], "--check", path) == 1
+    assert "case 2: 0.067 measured, 0.05 in the page" in capsys.readouterr().out
+    far = benchmark.Row("case 2", 0.09)
+    assert run(benchmark, monkeypatch, [*near[:2], far, *rows[3:]], "--check", path) == 1
+    assert run(benchmark, monkeypatch, rows[1:], "--check", path) == 1
+    assert "only in the page: case 0" in capsys.readouterr().out
+
+
 @pytest.mark.slow
-def test_every_bar_is_held(benchmark, monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["error_rates.py", "--quick"])
+def test_every_bar_is_held_and_the_tables_say_what_is_measured(benchmark, monkeypatch):
+    monkeypatch.setattr(
+        sys,
+        "argv",
+        ["error_rates.py", "--quick", "--check", str(BENCHMARKS.parent / "docs" / "statistics.md")],
+    )
     assert benchmark.main() == 0

@@ -10,8 +10,20 @@ import stabbench.statistics as st
 
 SOUND = ("normal", "rounded")
 DEGENERATE = ("constant", "two-valued", "nan", "infinite", "tiny", "all failed", "same seeds")
-KINDS = (*SOUND, *DEGENERATE, "huge")
-GATES = ("failures", "spread", "spread of all", "mean", "mean of all", "steadier", "regression")
+UNLEARNED = {"none learned": {"failures"}, "untold": {"failures", "floor"}}  # and which gates may PASS them
+KINDS = (*SOUND, *DEGENERATE, *UNLEARNED, "huge")
+GATES = (
+    "failures",
+    "at chance",
+    "floor",
+    "spread",
+    "spread of all",
+    "mean",
+    "mean of all",
+    "steadier",
+    "steadier, lower mean",
+    "regression",
+)
 
 
 def draw(kind, generator):
@@ -20,6 +32,7 @@ def draw(kind, generator):
     failed = generator.random(n) < generator.choice([0.0, 0.1, 0.5])
     scores = np.where(failed, 50.0, scores)
     seeds = np.arange(n)
+    learned = ~failed & (generator.random(n) < generator.choice([0.7, 1.0]))
     if kind == "constant":
         scores, failed = np.full(n, generator.choice([0.0, 0.3, 60.0])), np.zeros(n, bool)
     elif kind == "two-valued":
@@ -39,19 +52,25 @@ def draw(kind, generator):
         scores = scores * generator.choice([1e13, 1e150, 1e300])
     elif kind == "same seeds":
         seeds[-1] = seeds[0]
-    seeds = None if kind != "same seeds" and generator.random() < 0.3 else seeds
+    shown = {"none learned": [False] * n, "untold": [None] * n}.get(kind, learned if kind in SOUND else None)
+    known = kind == "same seeds" or generator.random() < 0.7
     constant, bounds = [(None, (-np.inf, np.inf)), (50.0, (0.0, 100.0))][int(generator.integers(2))]
-    return st.Sample.of(scores, failed, seeds, constant=constant, range=bounds)
+    return st.Sample.of(
+        scores, failed, seeds if known else None, learned=shown, constant=constant, range=bounds
+    )
 
 
 def judge(a, b):
     return (
         st.failures_gate(a, 0.3),
+        st.at_chance_gate(a, 0.3),
+        st.floor_gate(a, 58.0, 0.6),
         st.spread_gate(a, 3.0),
         st.spread_gate(a, 12.0, scope="all"),
         st.mean_gate(a, 55.0),
         st.mean_gate(a, 51.0, scope="all"),
         st.steadier_gate(a, b),
+        st.steadier_gate(a, b, lower_mean=3.0),
         st.regression_gate(a, b, mean_margin=3.0),
     )
 
@@ -74,12 +93,13 @@ def test_no_sample_is_judged_by_what_it_cannot_show(count):
             assert got.p_value is None or 0 <= got.p_value <= 1
             assert got.reason
             assert got.outcome is not st.Outcome.PASS or kind not in DEGENERATE, (kind, gate, got)
+            assert got.outcome is not st.Outcome.PASS or gate in UNLEARNED.get(kind, GATES), (kind, gate, got)
             if kind == "huge" and gate.startswith("spread"):  # a score, and never a steady one
                 assert got.outcome is not st.Outcome.PASS, (gate, got)
         if i % 100 == 0:
             json.dumps([got.to_json() for got in judge(sample, partner)], allow_nan=False)
             # seen from the other side, a degenerate sample is not found the steadier one either
-            if kind in DEGENERATE:
+            if kind in (*DEGENERATE, *UNLEARNED):
                 assert st.steadier_gate(partner, sample).outcome is not st.Outcome.FAIL, kind
     # the fuzz reaches every verdict of every gate, so it can fail
     assert all(found == set(st.Outcome) for found in outcomes.values()), outcomes

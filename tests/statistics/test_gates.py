@@ -198,16 +198,6 @@ def test_limits_agree_with_the_gate(n, p0):
         assert (outcome is FAIL) == (at_least is not None and k >= at_least)
 
 
-@given(some.permutations(range(12)), some.floats(0.5, 5))
-def test_gates_do_not_depend_on_the_order_of_the_seeds(order, tau):
-    runs = sample(12, 2)
-    mixed = st.Sample.of(runs.scores[order], runs.failed[order], runs.seeds[order])
-    for gate in (lambda s: st.failures_gate(s, 0.3), lambda s: st.spread_gate(s, tau)):
-        one, two = gate(runs), gate(mixed)
-        assert one.outcome is two.outcome
-        assert one.value == pytest.approx(two.value)
-
-
 def test_vectorised_bounds_equal_those_of_each_sample():
     generator = np.random.default_rng(3)
     x, keep = generator.normal(60, 2, (40, 15)), generator.random((40, 15)) < 0.7
