@@ -63,7 +63,7 @@ def coverage(reps: int, generator: np.random.Generator) -> Iterator[Row]:
     for name, rate in rates.items():
         yield Row(f"95 % interval holds the truth: {name}", rate, least=0.90, experiments=reps)
     usual = max(rate for name, rate in rates.items() if EXTREME not in name)
-    yield Row(f"the same, most of all but the last", usual, most=0.98, experiments=reps)
+    yield Row("the same, most of all but the last", usual, most=0.98, experiments=reps)
 
 
 def covered(found: Sequence[st.Interval], truth: float) -> float:
