@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
@@ -52,15 +52,17 @@ def test_an_inconclusive_verdict_is_not_true_and_says_how_many_seeds_would_decid
 
 
 @given(st.lists(st.one_of(st.none(), st.integers(0, N)), min_size=3, max_size=30), st.floats(0.05, 0.9))
+@example([None, None, 151], 0.5)
+@example([151, 152, 153], 0.5)
 def test_gates_give_the_exact_procedures_verdicts(corrects: list[int | None], limit: float) -> None:
     stability = sample(corrects)
     failed = [correct is None or correct <= MAJORITY for correct in corrects]
     scores = [MAJORITY / N if correct is None else correct / N for correct in corrects]
-    # every row of the majority is right, so the rows of the other label are tossed coins that fell well
+    # of the majority's rows one is wrong, so all but that one of those that differ from it fell well
     learned = [
         correct is not None
         and correct > MAJORITY
-        and binomtest(correct - MAJORITY, correct - MAJORITY).pvalue <= 0.1
+        and binomtest(correct - MAJORITY + 1, correct - MAJORITY + 2, alternative="greater").pvalue <= 0.05
         for correct in corrects
     ]
     plain = Sample.of(scores, failed, list(range(len(corrects))), learned=learned, scale=100, range=(0, 1))
