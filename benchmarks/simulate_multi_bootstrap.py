@@ -67,15 +67,16 @@ def covers(interval: st.Bounded, truth: float) -> bool:
 
 
 def multi_bootstrap(reps: int, generator: np.random.Generator) -> Iterator[Row]:
-    """Shares of intervals at 95 % that hold the truth, with a tenth of the repetitions of other bars.
+    """Shares of intervals at 95 % that hold the truth, with a tenth of the repetitions of other bars, 1,000 at least.
 
     The variance of the scores on given rows is unbiased for that of new runs, so its mean over all
     repetitions stands for the true one.
     """
+    few = max(1_000, reps // 10)
     for world in WORLDS:
         truths = world.truth(0), world.truth(1)
         means, stds, spreads = [], [], []
-        for _ in range(reps // 10):
+        for _ in range(few):
             answers, labels = world.draw(generator)
             every = st.resample(answers, labels, 2, accuracy, [st.taken(ROWS, DRAWS, generator)])
             one, two = every.part(slice(world.n)), every.part(slice(world.n, None))
@@ -88,7 +89,7 @@ def multi_bootstrap(reps: int, generator: np.random.Generator) -> Iterator[Row]:
         a, b = np.sqrt(np.mean(spreads, axis=0))
         of_means = np.mean(means, axis=0)
         of_stds = np.mean([(covers(d, b - a), covers(own, a)) for d, own in stds], axis=0)
-        at, few = world.name, reps // 10
+        at = world.name
         bars = (0.98, 0.92) if world.n == 25 else (None, None)
         yield Row(f"coverage, difference of means, {at}", of_means[0], *bars, experiments=few)
         yield Row(f"coverage, mean, {at}", of_means[1], experiments=few)

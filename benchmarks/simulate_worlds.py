@@ -161,7 +161,10 @@ def learners(name: str, strategy: str, generator: np.random.Generator, n: int, p
 
 
 def chance_worlds(reps: int, generator: np.random.Generator) -> Iterator[Row]:
-    """Shipped suites where nothing was learned (never PASS), and where `ours` learned as published."""
+    """Shipped suites where nothing was learned (never PASS), and where `ours` learned as published.
+
+    Where nothing was learned the rival failed in every run and the baseline is no better: the easiest ones.
+    """
     for what, world in (("1 to 4 rows above the constant", hardly_better), ("guesses", guesses)):
         overall, steadier = [], []
         for name, suite in suites().items():
@@ -170,17 +173,19 @@ def chance_worlds(reps: int, generator: np.random.Generator) -> Iterator[Row]:
             found = []
             for which in drawn:
                 mine = group([pool[i] for i in which])
-                found.append(passes(suite, mine, learners(name, "devlin", generator, 25, p=0.5)))
+                found.append(passes(suite, mine, learners(name, "devlin", generator, 25, p=1.0)))
             overall.append(np.mean(found))
             steadier.append(_steadier_than_learners(name, pool, reps, generator))
         yield Row(
-            f"PASS of a whole suite, runs with {what} (most of 8)",
+            f"PASS of a whole suite, runs with {what} (most of {len(overall)})",
             max(overall),
             most=0.0,
             experiments=len(found),
         )
         yield Row(
-            f"PASS, steadier than one that learned, runs with {what} (most of 8)", max(steadier), most=0.0
+            f"PASS, steadier than one that learned, runs with {what} (most of {len(overall)})",
+            max(steadier),
+            most=0.0,
         )
     for name in ("rte", "mrpc", "cola"):
         found = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stabbench import statistics
@@ -51,6 +51,8 @@ def test_an_inconclusive_verdict_is_not_true_and_says_how_many_seeds_would_decid
 
 
 @given(st.lists(st.one_of(st.none(), st.integers(0, N)), min_size=3, max_size=30), st.floats(0.05, 0.49))
+@example([None, None, 151], 0.4)
+@example([151, 152, 153], 0.4)
 def test_gates_give_the_exact_procedures_verdicts(corrects: list[int | None], limit: float) -> None:
     stability = sample(corrects)
     failed = [correct is None or correct <= MAJORITY for correct in corrects]
