@@ -67,7 +67,7 @@ def covers(interval: st.Bounded, truth: float) -> bool:
 
 
 def multi_bootstrap(reps: int, generator: np.random.Generator) -> Iterator[Row]:
-    """Shares of intervals at 95 % that hold the truth, with a tenth of the repetitions of other bars, 1,000 at least.
+    """Shares of intervals at 95 % that hold the truth, with a tenth of the usual repetitions, 1,000 at least.
 
     The variance of the scores on given rows is unbiased for that of new runs, so its mean over all
     repetitions stands for the true one.
