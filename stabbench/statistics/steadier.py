@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from stabbench.errors import StabbenchError
 from stabbench.statistics import power
 from stabbench.statistics.evidence import Evidence, Outcome, check_probability, codes, outcome_of
-from stabbench.statistics.levene import PAPER_WARNING, TEST_RUNS
+from stabbench.statistics.levene import TEST_RUNS, levene
 from stabbench.statistics.masked import Bools, Floats, distinct, moments
 from stabbench.statistics.paired import SWAPS, Pairs, mean_swaps, more_at_chance, pairs, spread_swaps
 from stabbench.statistics.sample import MIN_DISTINCT, MIN_RUNS, Sample
@@ -195,19 +195,13 @@ def _without_means(tests: SteadierTests) -> SteadierTests:
 def raw_levene(a: Sample, b: Sample) -> dict[str, float | str | None]:
     """The two-sided tests on all runs, median centre and mean centre (the paper's), with their caveats."""
     found: dict[str, float | str | None] = {}
-    every_a, every_b = np.ones(a.n, bool), np.ones(b.n, bool)
     centers: tuple[tuple[str, Center], ...] = (("raw", "median"), ("paper", "mean"))
     for key, center in centers:
-        test = spread_test(a.scores, b.scores, every_a, every_b, center=center)
-        note = PAPER_WARNING if center == "mean" else None
-        if min(a.n, b.n) < TEST_RUNS:
-            note = f"not tested with fewer than {TEST_RUNS} runs"
-        elif not test.valid:
-            note = "not tested: the scores of no group vary, or take two values only"
-        tested = min(a.n, b.n) >= TEST_RUNS and bool(test.valid)
-        found[f"{key}_w"] = float(test.statistic) ** 2 if tested else None
-        found[f"{key}_p"] = float(test.p_value) if tested else None
-        found[f"{key}_note"] = note
+        test = levene(a.scores, b.scores, center=center)
+        reason = f"fewer than {TEST_RUNS} runs" if min(a.n, b.n) < TEST_RUNS else test.degenerate
+        found[f"{key}_w"] = None if reason else test.statistic
+        found[f"{key}_p"] = None if reason else test.p_value
+        found[f"{key}_note"] = f"not tested: {reason}" if reason else test.warning
     return found
 
 
