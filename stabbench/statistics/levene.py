@@ -48,7 +48,7 @@ def levene(*groups: ArrayLike, center: Literal["median", "mean", "trimmed"] = "m
 
     Args:
         groups: one-dimensional raw scores, failed runs included.
-        center: see `Levene`; a twentieth is trimmed from each end.
+        center: see `Levene`; of a sample without a twentieth at each end.
 
     Raises:
         StabbenchError: fewer than two groups.
@@ -62,7 +62,6 @@ def levene(*groups: ArrayLike, center: Literal["median", "mean", "trimmed"] = "m
     if reason:
         return Levene(None, None, center, df, reason, warning)
     z = _deviations(samples, center)
-    df = (len(z) - 1, sum(map(len, z)) - len(z))
     grand = np.concatenate(z).mean()
     between = sum(len(part) * (part.mean() - grand) ** 2 for part in z) / df[0]
     w = float(between / (_within(z) / df[1]))
@@ -83,11 +82,12 @@ def _degenerate(samples: list[np.ndarray], center: str) -> str | None:
 
 
 def _deviations(samples: list[Floats], center: str) -> list[Floats]:
-    if center == "trimmed":
-        cuts = [len(sample) // 20 for sample in samples]
-        samples = [np.sort(x)[cut : len(x) - cut] for x, cut in zip(samples, cuts, strict=True)]
-    middle = np.median if center == "median" else np.mean
-    return [np.abs(sample - middle(sample)) for sample in samples]
+    found = []
+    for sample in samples:
+        out = len(sample) // 20 if center == "trimmed" else 0
+        kept = np.sort(sample)[out : len(sample) - out]
+        found.append(np.abs(sample - (np.median(kept) if center == "median" else kept.mean())))
+    return found
 
 
 def _within(z: list[Floats]) -> float:
