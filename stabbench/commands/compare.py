@@ -104,7 +104,7 @@ def compare(a: Stability, b: Stability) -> tuple[str, list[Outcome]]:
     swapped = a.strategy == b.strategy  # a library, a device, or the code below the strategy
     if swapped:
         title, one, two = f"{title}, {shown(a.strategy)}", "A", "B"
-    headers = ["", "n", "failed", "mean", "std", "std of learned", "best"]
+    headers = ["", "n", "failed", "at chance", "mean", "std", "std of learned", "best"]
     table = tabulate([_row(one, a), _row(two, b)], headers=headers, disable_numparse=True)
     a, b = replace(a, strategy=one), replace(b, strategy=two)
     steadier, regression = b.steadier_than(a), b.no_regression(a)
@@ -166,7 +166,8 @@ def _levene(verdict: Verdict, a: Stability, b: Stability) -> list[str]:
 def _row(name: str, group: Stability) -> list[str]:
     scores = (group.mean, group.std, group.std_of_learned, group.best)
     cells = ["-" if math.isnan(score) else group.metric.text(score, 2) for score in scores]
-    return [name, str(group.finished), f"{group.failed}/{group.finished}", *cells]
+    counts = [f"{count}/{group.finished}" for count in (group.failed, group.at_chance)]
+    return [name, str(group.finished), *counts, *cells]
 
 
 def _pairs(

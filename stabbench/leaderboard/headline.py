@@ -12,7 +12,7 @@ NAMED = 3
 
 
 def headline(board: Board, model: str) -> str:
-    """Return a sentence about the ranked strategies of a model: the steadiest, how many PASS, which FAIL."""
+    """Return a sentence about the ranked strategies of a model: the first, how many PASS, which FAIL."""
     ranked: dict[str, list[Row]] = {}
     for row in board.rows:
         if row.model == model and row.state is State.RANKED:
@@ -25,8 +25,8 @@ def headline(board: Board, model: str) -> str:
     parts = []
     first = next(name for name in board.strategies(model) if name in ranked)
     if first not in failing:
-        parts.append(f"{first} is the steadiest strategy ({_at_chance(ranked[first])})")
-    parts.append(f"{len(passing)} of {len(ranked)} ranked ones PASS on every task")
+        parts.append(f"{first} stands first ({_at_chance(ranked[first])})")
+    parts.append(f"{len(passing)} of {len(ranked)} ranked strategies PASS on all their tasks")
     if failing:
         rows = [row for name in failing for row in ranked[name]]
         verb = "FAILs" if len(failing) == 1 else "FAIL"

@@ -127,7 +127,7 @@ def test_imported_losses_are_judged_the_right_way_up(
     cli.main(["compare", f"{store}:bad", f"{store}:good"])
     shown = capsys.readouterr().out
     row = next(line.split() for line in shown.splitlines() if line.startswith("B good "))
-    assert row == ["B", "good", "25", "0/25", "1.3200", "0.0736", "0.0736", "1.2000"]
+    assert row == ["B", "good", "25", "0/25", "0/25", "1.3200", "0.0736", "0.0736", "1.2000"]
     assert "constant classifier, 2.300" in shown
 
 
