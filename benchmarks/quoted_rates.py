@@ -237,7 +237,7 @@ OTHERS = (
     "fail on CoLA in 14 % of runs",
     "with no failure allowed and 24 % of runs failing",
     "(Matthews .10 to .50, say)",
-    "With the truth at the threshold and 2 to 8 % of runs at chance they passed in none of 20,000 experiments",
+    "With the truth at the threshold and 2 to 8 % of runs at chance they passed in none",
     # worked by hand: see the test
     "at their thresholds, up to 40 %",
     "If 4 % of runs fail, 25 seeds show no failure at all in 36 % of experiments",
