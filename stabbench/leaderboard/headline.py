@@ -26,7 +26,7 @@ def headline(board: Board, model: str) -> str:
     first = next(name for name in board.strategies(model) if name in ranked)
     if first not in failing:
         parts.append(f"{first} is the steadiest strategy ({_at_chance(ranked[first])})")
-    parts.append(f"{len(passing)} of {len(ranked)} ranked ones PASS on every task")
+    parts.append(f"{len(passing)} of {len(ranked)} ranked ones PASS on every task that they have")
     if failing:
         rows = [row for name in failing for row in ranked[name]]
         verb = "FAILs" if len(failing) == 1 else "FAIL"

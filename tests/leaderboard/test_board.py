@@ -135,8 +135,8 @@ def test_the_headline_counts_what_the_rows_say(guessed: Board) -> None:
     assert devlin is not None
     assert headline(guessed, "mini-bert") == (
         "With mini-bert, ours is the steadiest strategy (0 of 25 runs at chance), 1 of 3 ranked ones PASS on "
-        f"every task, and devlin and a-guess FAIL on one or more ({25 + devlin.at_chance} of 50 runs at "
-        "chance)."
+        f"every task that they have, and devlin and a-guess FAIL on one or more "
+        f"({25 + devlin.at_chance} of 50 runs at chance)."
     )
     few = build(Collection(tuple(runs(["devlin"], ["mini-rte"], range(4), kind="failed"))))
     assert headline(few, "mini-bert") == (
@@ -144,8 +144,8 @@ def test_the_headline_counts_what_the_rows_say(guessed: Board) -> None:
     )
     lost = build(Collection(tuple(runs(["devlin"], ["mini-rte"], range(25), kind="failed"))))
     assert headline(lost, "mini-bert") == (
-        "With mini-bert, 0 of 1 ranked ones PASS on every task, and devlin FAILs on one or more (25 of 25 "
-        "runs at chance)."
+        "With mini-bert, 0 of 1 ranked ones PASS on every task that they have, and devlin FAILs on one or "
+        "more (25 of 25 runs at chance)."
     )
 
 
