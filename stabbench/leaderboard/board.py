@@ -136,9 +136,9 @@ def footnotes(rows: Sequence[Row], groups: Sequence[RunGroup], collection: Colle
         "the unbiased expected maximum of k tries (U-statistic). Mean, best checkpoint: the mean had "
         "every run stopped at its best evaluation, which is chosen on the same dev set; a run that falls "
         "back later shows in the mean only.",
-        "Intervals are the two bounds, one-sided at 95 % each, by which a gate decides. Those of mean and "
-        "std allow for runs at chance too rare to have been seen, which would score as the constant "
-        "classifier: where none of 25 runs was at chance, up to 15 % of all might be.",
+        "Intervals of a task's rows are the two bounds, one-sided at 95 % each, by which a gate decides. "
+        "Those of mean and std allow for runs at chance too rare to have been seen, which would score as the "
+        "constant classifier: where none of 25 runs was at chance, up to 15 % of all might be.",
         f"Verdict: at most {ALLOWED_AT_CHANCE:.0%} of all seeds are at chance. PASS (✔): the one-sided 95 "
         "% upper bound is not above that; FAIL (✘): the lower bound is above it; else INCONCLUSIVE (?): "
         "these seeds cannot decide. A PASS says that at least four of five seeds learn something, not that "

@@ -154,7 +154,7 @@ def _scores(sample: Stability) -> Scores:
         median=sample.median,
         interquartile_mean=statistics.interquartile_mean(scores),
         std=sample.std if n > 1 else None,
-        std_of_learned=sample.std_of_learned if n - k > 1 else None,
+        std_of_learned=None if np.isnan(sample.std_of_learned) else sample.std_of_learned,
         min=min(scores),
         max=max(scores),
         failure_rate={

@@ -112,6 +112,14 @@ def test_churn_is_that_of_the_accuracy_whatever_the_metric() -> None:
     assert found.churn_ratio == pytest.approx(right.mean(axis=1).var(ddof=1) / flips)
 
 
+def test_runs_at_chance_have_no_std_of_learned() -> None:
+    """None of them failed, none learned: no number, which JSON could not hold."""
+    wrong = np.flatnonzero(LABELS == 0)[1:]  # one row more than the constant classifier has
+    scores = analyse([one(wrong, seed) for seed in range(4)]).scores
+    assert scores is not None
+    assert (scores.failed, scores.std_of_learned) == (0, None)
+
+
 def test_failed_runs_are_shown_apart() -> None:
     runs = [one([seed], seed) for seed in range(4)] + [one(np.flatnonzero(LABELS == 0), 4)]
     found = analyse(runs)
