@@ -231,6 +231,7 @@ OTHERS = (
     "A star at .001",
     "a gate that allows 10 % can never pass",
     "one-sided at 95 % each",
+    "are two-sided 95 % intervals",
     "is wrong in at most 6 % on a side instead of 5 % (B16)",
     # the worlds that are simulated
     "on CoLA, 4 % failed runs lift",
