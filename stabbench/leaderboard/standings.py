@@ -136,13 +136,17 @@ def star_test(samples: Sequence[Sample], failing: Sequence[bool]) -> StarTest | 
 
     Brown and Forsythe's, two-sided, on the learned runs of those that are not judged FAIL. p is 1 where the
     other one is at chance significantly less often or has a significantly better mean (one-sided .05 each),
-    and where the learned runs of the first take fewer than three different scores.
+    or any third one has (Holm-adjusted over all others), so that a neighbour as poor as the first does not
+    hide a good one; and where the learned runs of the first take fewer than three different scores.
     """
     hopeful = [i for i, fails in enumerate(failing) if not fails and not samples[i].unclear]
     if len(hopeful) < 2:
         return None
-    first, second = sorted(hopeful, key=lambda i: by_numbers(samples[i])[1])[:2]
+    first, second, *others = sorted(hopeful, key=lambda i: by_numbers(samples[i])[1])
     a, b = samples[first], samples[second]
-    tests = steadier_tests(a.scores, b.scores, a.learned, b.learned)
-    barred = tests.for_b[0] <= LEVEL or tests.a_lower <= LEVEL or a.degenerate
-    return StarTest(first, 1.0 if barred else float(tests.for_a[1]), min(a.n, b.n))
+    tests = [
+        steadier_tests(a.scores, samples[i].scores, a.learned, samples[i].learned) for i in (second, *others)
+    ]
+    better = np.array([(found.for_b[0], found.a_lower) for found in tests], np.float64)  # (others, 2)
+    barred = (better[0] <= LEVEL).any() or (statistics.holm(better.T) <= LEVEL).any() or a.degenerate
+    return StarTest(first, 1.0 if barred else float(tests[0].for_a[1]), min(a.n, b.n))

@@ -48,15 +48,17 @@ def share(name: str, value: object) -> float:
 
 
 def level(value: object) -> float:
-    """Return the level ``alpha`` of a gate, strictly between 0 and 1.
+    """Return the level ``alpha`` of a gate, strictly between 0 and 1/2.
+
+    From 1/2 on the lower bound of what fits lies above the upper one, so that both verdicts come too easily.
 
     Raises:
-        StabbenchError: it is none.
+        StabbenchError: it is none; it says so where percent, or the confidence, was meant.
     """
     found = number("alpha", value, "0.05")
-    if not _is_share(found):
-        cause = f"alpha={found:g} is no level of a test."
-        raise StabbenchError(cause, f"{_meant(found, _is_share)}write 0.05 for 5 %.")
+    if not _is_level(found):
+        meant = f"did you mean {1 - found:g}? " if 0.5 < found < 1 else _meant(found, _is_level)
+        raise StabbenchError(f"alpha={found:g} is no level of a test.", f"{meant}write 0.05 for 5 %.")
     return found
 
 
@@ -134,3 +136,7 @@ def _meant(value: float, fits: Callable[[float], bool]) -> str:
 
 def _is_share(value: float) -> bool:
     return 0 < value < 1
+
+
+def _is_level(value: float) -> bool:
+    return 0 < value < 0.5

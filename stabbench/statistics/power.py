@@ -208,4 +208,5 @@ def _first(totals: NDArray[np.int64], enough: NDArray[np.bool_]) -> int | None:
 
 
 def _scaled(learned: int | None, runs_per_learned: float) -> int | None:
-    return None if learned is None else ceil(learned * runs_per_learned - 1e-9)
+    total = None if learned is None else ceil(learned * runs_per_learned - 1e-9)
+    return None if total is None or total > MOST_SEEDS else total

@@ -192,9 +192,13 @@ def regression_gate(
     adjusted = holm(p_values)
     worse = [part for part, p in zip(PARTS, adjusted, strict=True) if p <= alpha]
     unsure = [part for part, good in zip(PARTS, fine, strict=True) if not good]
+    allowed = (
+        f"less than {ratio_margin:g} times the spread, {100 * failures_margin:g} points more runs at chance, "
+        f"a mean {candidate.text(margin)}{candidate.unit} worse"
+    )
     reason = {
         Outcome.FAIL: f"worse than the baseline in {' and '.join(worse)}",
-        Outcome.PASS: "spread, runs at chance and mean are shown not to be worse by more than their margins",
+        Outcome.PASS: f"spread, runs at chance and mean are shown to be within the margins ({allowed})",
         Outcome.INCONCLUSIVE: f"no part is shown to be worse, but {' and '.join(unsure)} might be",
     }[outcome]
     refused = candidate.degenerate or candidate.degenerate_learned or baseline.degenerate

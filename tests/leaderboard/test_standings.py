@@ -198,3 +198,25 @@ def test_odd_samples_give_an_order_and_no_praise_for_a_fail(samples: list[Sample
     assert not any(flag and samples[place].unclear for place, flag in enumerate(near))
     found = star_test(samples, judged)
     assert found is None or (not judged[found.sample] and 0 <= found.p_value <= 1)
+
+
+@pytest.mark.parametrize("third", [(0.90, 0.025, 0), (0.60, 0.021, 0)], ids=["mean", "at chance"])
+def test_no_star_by_a_neighbour_that_is_no_better_than_oneself(third: tuple[float, float, int]) -> None:
+    """A second row as poor as the first must not hide a third one that is far better."""
+    missed = 7 if third[0] == 0.60 else 0
+    rows = [(0.60, 0.005, missed), (0.60, 0.02, 4 if missed else 0), third]
+    scores = scipy.special.ndtri((np.arange(25) + 0.5) / 25)
+    samples = []
+    for turn, (mean, std, bad) in enumerate(rows):
+        learned = np.arange(25) >= bad
+        one = np.where(learned, mean + std * np.roll(scores, 7 * turn), 0.527)
+        samples.append(Sample.of(one, failed=~learned, seeds=range(25)))
+    assert not any(failing(samples))
+    pair = star_test(samples[:2], [False] * 2)
+    assert pair is not None
+    assert pair.sample == 0
+    assert pair.p_value <= 0.05
+    found = star_test(samples, [False] * 3)
+    assert found is not None
+    assert found.sample == 0
+    assert found.p_value == 1.0

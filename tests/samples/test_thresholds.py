@@ -101,3 +101,10 @@ def test_a_metric_without_an_end_takes_any_finite_threshold() -> None:
         with pytest.raises(StabbenchError) as error:
             ask()
         assert "points" not in str(error.value)
+
+
+@pytest.mark.parametrize(("confidence", "says"), [(0.5, "write 0.05"), (0.95, r"did you mean 0\.05\? write")])
+def test_a_confidence_is_no_level(confidence: float, says: str) -> None:
+    """Its bounds would be in the wrong order, and what is on neither side for sure would PASS or FAIL."""
+    with pytest.raises(StabbenchError, match=rf"alpha={confidence} .*\n.*{says}"):
+        STABILITY.close_scores(0.05, alpha=confidence)

@@ -185,3 +185,11 @@ def test_limits_of_counts_are_those_of_single_gates():
         found = failures_codes(np.arange(n + 1), n, 0.2)
         assert at_most[n] == (found == 1).sum() - 1
         assert at_least[n] == n + 1 - (found == -1).sum()
+
+
+def test_no_advice_exceeds_the_most_seeds() -> None:
+    """Few of the runs learned: 1,000 learned runs are 3,000 seeds, which nobody is to be sent after."""
+    for tau in np.linspace(1.01, 1.4, 40):
+        assert (power.spread_seeds_needed(1.0, tau, 30, 10) or 0) <= power.MOST_SEEDS
+    for gap in np.linspace(0.05, 0.5, 40):
+        assert (power.mean_seeds_needed(gap, 1.0, 30, 10) or 0) <= power.MOST_SEEDS

@@ -106,6 +106,17 @@ def test_no_change_passes_by_non_inferiority(baseline):
     assert st.regression_gate(sample(25, seed=3), baseline, mean_margin=3.0).outcome is PASS
 
 
+def test_a_pass_of_a_regression_names_its_margins():
+    """By default the mean's is a standard deviation of the baseline, which may be a dozen points."""
+    got = st.regression_gate(sample(50, seed=3, spread=12.0), sample(50, seed=5, spread=12.25), paired=False)
+    margin = got.details["mean_margin"]
+    assert got.outcome is PASS
+    assert (
+        f"less than 2 times the spread, 20 points more runs at chance, a mean {margin:.4g} worse"
+        in got.reason
+    )
+
+
 def test_a_few_seeds_cannot_pass(baseline):
     got = st.regression_gate(sample(8, seed=3), baseline, mean_margin=3.0)
     assert got.outcome is INCONCLUSIVE
