@@ -126,8 +126,8 @@ def footnotes(rows: Sequence[Row], groups: Sequence[RunGroup], collection: Colle
         "same dev set, or when its loss became NaN or infinite (it then has that classifier's score). A "
         "run learned when it did not fail, did not collapse (one class for nearly the whole dev set, or, "
         "where no predictions are known, a training loss at the entropy of the labels), and is "
-        "significantly better than that classifier (exact test, one-sided, .05; where a floor was "
-        "declared, it reaches that instead). All others are at chance, failed ones included, and those of "
+        "significantly better than that classifier (exact test, one-sided, .05) and reaches the floor, where "
+        "one was declared. All others are at chance, failed ones included, and those of "
         "which nothing tells. Of twenty runs that guess, about one still seems to have learned.",
         "Runs at chance are part of mean, std, best and of the expected maximum. Planned = finished + "
         "errored + missing.",
@@ -149,13 +149,14 @@ def footnotes(rows: Sequence[Row], groups: Sequence[RunGroup], collection: Colle
         "fewer runs at chance, smaller std of learned, better mean. Those judged FAIL come behind, then the "
         "unranked ones. Over tasks: the mean of the places.",
         "≈ marks the best of a task, which is the first in its order, and all that cannot be told from "
-        "it: the best is not shown to be steadier by that gate (Holm-adjusted over the strategies, .05). "
+        "it: the best is not shown to be steadier by that gate, at .05 as a suite would ask it. "
         "None that is judged FAIL is marked, and nobody is where the scores of the best hardly vary "
         "or nothing tells whether it learned.",
         "Star at a verdict: of the strategies of a task that are ranked and not judged FAIL, the one with "
         "the smallest std of learned runs, tested against the next larger by Brown and Forsythe (centre = "
         "median), two-sided, Holm-adjusted over the model's tasks: * p <= .05, ★ p <= .001. None if that "
-        "other one is at chance significantly less often or has a significantly better mean. The stars of "
+        "other one, or any third one, is at chance significantly less often or has a significantly better "
+        "mean. The stars of "
         "Mosbach et al. are p < .001 by Levene's test on all runs with a centre that they do not name.",
     ]
     if State.SMALL in states:

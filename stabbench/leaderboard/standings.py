@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from math import inf
 from typing import NamedTuple
@@ -25,23 +24,10 @@ from stabbench.statistics.steadier import paired_steadier_tests, steadier_codes,
 LEVEL = 0.05
 
 
-@dataclass(frozen=True)
-class Relation:
-    """Who is steadier than whom.
-
-    Attributes:
-        steadier: shape (m, m), whether sample i is steadier than sample j by the two-part gate.
-        p_value: shape (m, m), the p-value of "i is steadier than j": the least of both parts, Holm-adjusted.
-    """
-
-    steadier: NDArray[np.bool_]
-    p_value: NDArray[np.float64]
-
-
-def relation(samples: Sequence[Sample]) -> Relation:
-    """Return the verdicts of ``steadier_gate`` for all pairs at once."""
+def relation(samples: Sequence[Sample]) -> NDArray[np.bool_]:
+    """Return whether sample i is steadier than sample j by ``steadier_gate``, for all pairs: (m, m)."""
     m = len(samples)
-    steadier, p_value = np.zeros((m, m), bool), np.ones((m, m))
+    steadier = np.zeros((m, m), bool)
     clear = [place for place, sample in enumerate(samples) if not sample.unclear]
     alike: dict[tuple[bool, int, int], list[tuple[int, int, Pairs]]] = defaultdict(list)
     for i, j in combinations(clear, 2):
@@ -55,13 +41,11 @@ def relation(samples: Sequence[Sample]) -> Relation:
         tests = paired_steadier_tests(*stacked) if paired else steadier_tests(*stacked)
         codes = steadier_codes(tests, LEVEL)
         steadier[first, second], steadier[second, first] = codes == 1, codes == -1
-        p_value[first, second] = statistics.holm(tests.for_a).min(axis=-1)
-        p_value[second, first] = statistics.holm(tests.for_b).min(axis=-1)
     steadier[[place for place, sample in enumerate(samples) if sample.degenerate]] = False
-    return Relation(steadier, p_value)
+    return steadier
 
 
-def steady_order(samples: Sequence[Sample], among: Sequence[int], found: Relation) -> list[int]:
+def steady_order(samples: Sequence[Sample], among: Sequence[int], steadier: NDArray[np.bool_]) -> list[int]:
     """Return some samples from steady to unsteady, so that nobody stands behind one that it is steadier than.
 
     The next one is always that which fewest of the remaining ones are steadier than; of equals that with the
@@ -69,7 +53,7 @@ def steady_order(samples: Sequence[Sample], among: Sequence[int], found: Relatio
     """
     left, order = list(among), list[int]()
     while left:
-        above = found.steadier[np.ix_(left, left)].sum(axis=0)
+        above = steadier[np.ix_(left, left)].sum(axis=0)
         next_ = min(zip(above, left, strict=True), key=lambda one: (one[0], *by_numbers(samples[one[1]])))[1]
         order.append(next_)
         left.remove(next_)
@@ -100,16 +84,16 @@ def standings(samples: Sequence[Sample], failing: Sequence[bool]) -> Standings:
     """Return the order of the strategies of a task, and who cannot be told from the best.
 
     The best is the first in order. Another one can be told from it when the best is steadier by the two-part
-    gate, its p-value Holm-adjusted over all others that are not judged FAIL, at most .05. A best one whose
-    scores hardly vary, or of which nobody knows whether it learned, is no yardstick: then nobody is near it.
+    gate at .05, as a suite would ask it, however many others there are. A best one whose scores hardly vary,
+    or of which nobody knows whether it learned, is no yardstick: then nobody is near it.
 
     Args:
         samples: of the ranked strategies, in an order that does not depend on the runs (by name).
         failing: whether each is judged FAIL for its runs at chance.
     """
-    found = relation(samples)
-    hopeful = steady_order(samples, [i for i, fails in enumerate(failing) if not fails], found)
-    order = hopeful + steady_order(samples, [i for i, fails in enumerate(failing) if fails], found)
+    steadier = relation(samples)
+    hopeful = steady_order(samples, [i for i, fails in enumerate(failing) if not fails], steadier)
+    order = hopeful + steady_order(samples, [i for i, fails in enumerate(failing) if fails], steadier)
     near: list[bool | None] = [False if fails else None for fails in failing]
     if not hopeful:
         return Standings(order, near)
@@ -117,9 +101,8 @@ def standings(samples: Sequence[Sample], failing: Sequence[bool]) -> Standings:
     if samples[best].unclear or samples[best].degenerate or samples[best].degenerate_learned:
         return Standings(order, near)
     near[best] = True
-    wins = [found.p_value[best, i] if found.steadier[best, i] else 1.0 for i in others]
-    for i, p in zip(others, statistics.holm(wins), strict=True):
-        near[i] = None if samples[i].unclear else bool(p > LEVEL)
+    for i in others:
+        near[i] = None if samples[i].unclear else not steadier[best, i]
     return Standings(order, near)
 
 

@@ -99,7 +99,7 @@ class RunRecord(Frozen):
         imported_from: where an imported score came from.
         rounded_to: step to which an imported score was rounded (1e-4 for 0.5271); 0 for a measured one.
         floor: the least score (of a loss the largest) that shows that the run learned something, where it was
-            declared; it goes before what counts and scores tell.
+            declared; counts and scores must show it besides, where they can.
     """
 
     format: int = RECORD_FORMAT

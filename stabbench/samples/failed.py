@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
@@ -77,16 +78,20 @@ def has_learned(record: RunRecord, checkpoint: Checkpoint = "last") -> bool | No
       score is known, the binomial test of the number of right rows against the constant's share;
     - other scores of labels: Fisher's test of predictions against labels, from the counts;
     - correlations: Fisher's z;
-    - anything else: the record's ``floor``, the least score that shows it.
+    - anything else: the record's ``floor``, the least score that shows it, or ``None`` without one.
+
+    Where a floor was declared the score must reach it, besides what a test may show.
     """
     if is_failed(record, checkpoint) or is_collapsed(record, checkpoint):
         return False
     score = judged_score(record, checkpoint)
     metric = metrics.named(record.metric, record.better)
-    if record.floor is not None:
-        return metric.sign * score.value >= metric.sign * record.floor
+    if record.floor is not None and metric.is_better(record.floor, score.value):
+        return False
     p = _p_value(metric, score, record)
-    return None if p is None else p <= LEARNED_ALPHA
+    if p is None:
+        return None if record.floor is None else True
+    return p <= LEARNED_ALPHA
 
 
 def _p_value(metric: metrics.Metric, score: Score, record: RunRecord) -> float | None:
@@ -94,7 +99,14 @@ def _p_value(metric: metrics.Metric, score: Score, record: RunRecord) -> float |
         exact = statistics.beats_majority if metric.share_of_rows else statistics.fisher
         return exact(score.confusion)
     if metric.share_of_rows:
-        return statistics.beats_share(round(score.value * record.n_dev), record.n_dev, record.constant)
+        return statistics.beats_share(_right(score.value, record), record.n_dev, record.constant)
     if metric.name in CORRELATIONS:
         return statistics.correlation_above_zero(score.value, record.n_dev, metric.name == "spearman")
     return None
+
+
+def _right(share: float, record: RunRecord) -> int:
+    """Return the least number of right rows that a share stands for, which may have been rounded."""
+    if record.rounded_to == 0:
+        return round(share * record.n_dev)
+    return math.ceil((share - record.rounded_to / 2) * record.n_dev - 1e-6)
