@@ -34,7 +34,7 @@ def mixture_rates(reps: int, generator: np.random.Generator) -> Iterator[Row]:
         yield Row(f"mean below its lower bound, {group.name}", (mean < found.mean_lower).mean())
         yield Row(f"mean above its upper bound, {group.name}", (mean > found.mean_upper).mean())
         width = np.median(found.mean_upper - found.mean_lower)
-        yield Row(f"width of the mean's bounds in points (median), {group.name}", float(width))
+        yield Row(f"width of the mean's bounds (median, 1 = 100 points), {group.name}", float(width) / 100)
 
 
 def truth(group: Group) -> tuple[float, float]:
