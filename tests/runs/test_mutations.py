@@ -91,6 +91,7 @@ def said(record: RunRecord, in_baseline: bool = False) -> Json:
     ]
     for score in data["evaluations"]:
         score.pop("dev_loss", None)
+    del data["best"]["step"]  # of equal evaluations, or of none, nobody can say which was the best
     once = ("train_loss", "label_entropy") if in_baseline else ()
     for name in ("format", "reason", "arrays", "rounded_to", *once):
         del data[name]
@@ -114,7 +115,7 @@ def says_nothing_else(found: Collection, known: Collection, moved: bool) -> None
                 del kept[name], before[name]
         assert kept == before
         # an index that was forged with its checksum is believed as far as the record bears it out
-        for name, same in (("updates", tuple), ("predictions", Counter)):
+        for name, same in (("updates", len), ("predictions", Counter)):
             found_, meant = (getattr(run.traces, name) for run in (one, original))
             assert found_ == () or same(found_) == same(meant)
     for group, plan in known.plans.items():
