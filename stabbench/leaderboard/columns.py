@@ -1,118 +1,21 @@
 """The columns of the leaderboard, and which output shows which of them.
 
-A new column is defined here and listed in ``LAYOUT`` at the end, nowhere else.
+A new column is defined here, what it measures in `measures`, and listed in ``LAYOUT`` at the end.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from math import isfinite
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from stabbench import statistics
-from stabbench.leaderboard import text
+from stabbench.leaderboard import measures, text
 from stabbench.leaderboard.column import Cell, Column, Estimate, Layout, estimate, percent, score
 from stabbench.leaderboard.table import Row
 
 TRIES = (1, 5, 10)
 VERDICTS = ("PASS", "INCONCLUSIVE", "INCOMPLETE", "FAIL")
 """From good to bad: how the page sorts them."""
-
-
-def failure_rate(row: Row) -> Estimate:
-    """Return the number of failed runs with the exact bounds on their share (Clopper and Pearson)."""
-    low, high = statistics.clopper_pearson(row.failed, row.finished, 0.05)
-    return Estimate(row.failed, float(low), float(high))
-
-
-def mean(row: Row) -> Estimate:
-    """Return the mean with the bounds by which a gate on all runs decides."""
-    return _with_bounds(row.mean, statistics.mean_bounds(row.sample, 0.05, "all") if row.unbiased else None)
-
-
-def spread(row: Row) -> Estimate:
-    """Return the standard deviation with the bounds by which a gate on all runs decides."""
-    shown = row.unbiased and row.sample.degenerate is None
-    return _with_bounds(row.std, statistics.std_bounds(row.sample, 0.05, "all") if shown else None)
-
-
-def _with_bounds(value: float | None, bounds: tuple[float, float] | None) -> Estimate:
-    """Return a value with its bounds, if there are any and both are finite."""
-    low, high = bounds if bounds is not None and all(map(isfinite, bounds)) else (None, None)
-    return Estimate(value, low, high)
-
-
-def at_chance_rate(row: Row) -> Estimate:
-    """Return the number of runs at chance with the exact bounds on their share (Clopper and Pearson)."""
-    low, high = statistics.clopper_pearson(row.at_chance, row.finished, 0.05)
-    return Estimate(row.at_chance, float(low), float(high))
-
-
-def best_of(row: Row, tries: int) -> float | None:
-    """Return the expected best score of some tries (unbiased)."""
-    enough = row.unbiased and tries <= row.finished
-    return row.runs.stability.expected_best(tries) if enough else None
-
-
-def best_of_dodge(row: Row, tries: int) -> float | None:
-    """Return the same by Dodge et al. (2019), which is biased low."""
-    enough = row.unbiased and tries <= row.finished
-    if not enough:
-        return None
-    return row.sample.measured(statistics.expected_max_dodge(row.sample.scores, tries)[0])
-
-
-def per_point(row: Row) -> float | None:
-    """Return the mean variance over seeds of being right on a point (Mosbach et al. 2021, 7.1)."""
-    predictions = _predictions(row)
-    if predictions is None:
-        return None
-    labels = next((run.traces.labels for run in row.runs.runs if run.traces.labels), None)
-    if labels is not None:
-        return statistics.per_point_stability(predictions == np.array(labels))
-    # with two classes a prediction varies just as its being right does
-    return statistics.per_point_stability(predictions) if len(row.runs.first.dev_counts or ()) == 2 else None
-
-
-def disagreement(row: Row) -> float | None:
-    """Return the share of points on which two seeds differ."""
-    predictions = _predictions(row)
-    return None if predictions is None else statistics.pairwise_disagreement(predictions)
-
-
-def other_data(row: Row) -> Estimate:
-    """Return the mean with its bounds on other dev data (Multi-Bootstrap)."""
-    found = row.runs.other_data if row.unbiased else None
-    return Estimate(None, None, None) if found is None else Estimate(*found.mean)
-
-
-def seeds_share(row: Row) -> float | None:
-    """Return the part of the variance of one run's score that is its seed's."""
-    found = row.runs.other_data if row.unbiased else None
-    return None if found is None else found.seeds_share
-
-
-def _predictions(row: Row) -> NDArray[np.int_] | None:
-    """Return the predicted classes, shape (runs, points), where every one of two runs or more has them."""
-    found = [run.traces.predictions for run in row.runs.runs]
-    complete = len(found) > 1 and len(found[0]) > 0 and len({len(one) for one in found}) == 1
-    return np.array(found) if complete else None
-
-
-def seconds(row: Row) -> float | None:
-    """Return the median wall time of a run."""
-    known = [run.record.seconds for run in row.runs.runs if run.record.seconds is not None]
-    return float(np.median(known)) if known else None
-
-
-def updates(row: Row) -> int | None:
-    """Return the updates of a run."""
-    work = row.runs.first.fine_tuning
-    return work.total_updates if work else None
 
 
 def _verdict(value: str, row: Row) -> Cell:
@@ -176,7 +79,7 @@ MISSING = Column("missing", "Runs that were planned, but not run.", lambda row: 
 FAILED = Column(
     "failed",
     "Runs that are not better than the best constant classifier, with the exact interval of their share.",
-    failure_rate,
+    measures.failure_rate,
     _counted,
     level="90 %",
 )
@@ -189,7 +92,7 @@ AT_CHANCE = Column(
     "at_chance",
     "Runs that are not known to have learned anything, failed ones included, with the exact interval of "
     "their share.",
-    at_chance_rate,
+    measures.at_chance_rate,
     _counted,
     head="at chance",
     level="90 %",
@@ -197,14 +100,14 @@ AT_CHANCE = Column(
 MEAN = Column(
     "mean",
     "Mean of all finished runs, failed ones included; its interval allows for rare failures not seen.",
-    mean,
+    measures.mean,
     estimate,
     level="90 %",
 )
 STD = Column(
     "std",
     "Standard deviation of all finished runs (ddof = 1); its interval allows for rare failures not seen.",
-    spread,
+    measures.spread,
     _spread_marked,
     level="90 %",
 )
@@ -232,12 +135,12 @@ BEST_CHECKPOINT = Column(
 EXPECTED_MAX = Column(
     "expected_max",
     "Expected best score of 1, 5 and 10 tries (unbiased).",
-    lambda row: tuple(best_of(row, tries) for tries in TRIES),
+    lambda row: tuple(measures.best_of(row, tries) for tries in TRIES),
 )
 EXPECTED_MAX_DODGE = Column(
     "expected_max_dodge",
     "The same by Dodge et al. (2019), which is biased low.",
-    lambda row: tuple(best_of_dodge(row, tries) for tries in TRIES),
+    lambda row: tuple(measures.best_of_dodge(row, tries) for tries in TRIES),
 )
 BEST_OF_1, BEST_OF_5, BEST_OF_10 = (
     replace(
@@ -251,19 +154,19 @@ BEST_OF_1, BEST_OF_5, BEST_OF_10 = (
 PER_POINT = Column(
     "per_point",
     "Mean variance over seeds of being right on a point (Mosbach et al. 2021, 7.1).",
-    per_point,
+    measures.per_point,
 )
 DISAGREEMENT = Column(
     "disagreement",
     "Share of the dev set on which two seeds predict different classes.",
-    disagreement,
+    measures.disagreement,
     percent,
     head="seeds differ on",
 )
 OTHER_DATA = Column(
     "other_data",
     "Mean of all finished runs, with the interval for other seeds and other dev data (Multi-Bootstrap).",
-    other_data,
+    measures.other_data,
     estimate,
     head="mean on other data",
     level="95 %",
@@ -271,7 +174,7 @@ OTHER_DATA = Column(
 SEEDS_SHARE = Column(
     "seeds_share",
     "Part of the variance of one run's score that is its seed's, on other dev data of this size.",
-    seeds_share,
+    measures.seeds_share,
     percent,
     head="due to seeds",
 )
@@ -283,8 +186,8 @@ VERDICT = Column(
     align="left",
 )
 REASON = Column("reason", "What the verdict rests on.", lambda row: row.reason, align="left")
-SECONDS = Column("seconds", "Median wall time of a run.", seconds)
-UPDATES = Column("updates", "Updates of a run.", updates)
+SECONDS = Column("seconds", "Median wall time of a run.", measures.seconds)
+UPDATES = Column("updates", "Updates of a run.", measures.updates)
 REPLICATES = Column("replicates", "Same-seed repeats that were set aside.", lambda row: row.runs.replicates)
 STAR = Column("star", "* or ★: see the notes.", lambda row: row.star)
 STAR_P = Column("star_p", "The star's p-value, Holm-adjusted over the tasks.", lambda row: row.star_p)

@@ -10,7 +10,7 @@ import pytest
 
 from stabbench.leaderboard import data
 from stabbench.leaderboard.board import build
-from stabbench.leaderboard.columns import per_point
+from stabbench.leaderboard.measures import per_point
 from stabbench.leaderboard.report import group_report
 from stabbench.leaderboard.table import Row
 from stabbench.samples.collection import Collection, RunWithTraces, collect
