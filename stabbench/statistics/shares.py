@@ -60,7 +60,7 @@ def at_chance_gate(sample: Sample, at_most: float, alpha: float = 0.05) -> Evide
 def floor_gate(sample: Sample, floor: float, at_most: float, alpha: float = 0.05) -> Evidence:
     """Do at most this share of all seeds score worse than a floor? Exact, whatever the distribution.
 
-    Where no run learned anything a floor that they reach is none, and it does not pass.
+    Where no run is known to have learned anything a floor that they reach may be none: it does not pass.
 
     Args:
         sample: the runs.
@@ -76,9 +76,10 @@ def floor_gate(sample: Sample, floor: float, at_most: float, alpha: float = 0.05
     than = f"worse than {sample.text(floor)}{sample.unit}"
     counted = Counted("floor", f"scored {than}", sample.scores < sample.sign * floor)
     found = share_gate(sample, counted, at_most, alpha)
-    if found.outcome is Outcome.PASS and sample.none_learned:
+    if found.outcome is Outcome.PASS and sample.n_learned == 0:
         reason = f"none of the {sample.n} runs learned anything, and they are not worse than the floor"
-        return replace(found, outcome=Outcome.INCONCLUSIVE, reason=f"{reason}: it is too low")
+        reason = sample.unclear or f"{reason}: it is too low"
+        return replace(found, outcome=Outcome.INCONCLUSIVE, reason=reason)
     return found
 
 

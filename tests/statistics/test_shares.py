@@ -130,6 +130,17 @@ def test_all_runs_below_a_generous_floor_may_be_too_few_to_tell():
     assert st.floor_gate(runs, 10.0, 0.3).outcome is FAIL
 
 
+@pytest.mark.parametrize(("failed", "untold"), [(25, 0), (24, 1), (1, 24), (0, 25)])
+def test_a_floor_is_not_passed_by_runs_none_of_which_is_known_to_have_learned(failed, untold):
+    """The least score that shows it may be above the floor that all of them reach."""
+    runs = sample(["failed"] * failed + ["untold"] * untold)
+    got = st.floor_gate(runs, 59.0, 0.5)
+    assert got.outcome is INCONCLUSIVE
+    assert ("declare a floor" if untold else "it is too low") in got.reason
+    assert st.floor_gate(sample(["learned"] + ["failed"] * 24), 59.0, 0.5).outcome is PASS
+    assert st.floor_gate(runs, 70.0, 0.5).outcome is FAIL
+
+
 def test_a_floor_is_a_number_and_a_share_a_share():
     runs = sample(["learned"] * 5)
     for call in (
