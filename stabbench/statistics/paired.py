@@ -5,6 +5,7 @@ nothing changed, the two runs of a seed may change places; so every test asks ho
 assignment is among those that swap the runs of some seeds (Fisher 1935; Phipson and Smyth 2010).
 """
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -71,6 +72,39 @@ def pairs(
     mine, theirs = np.argsort(_seeds(a)), np.argsort(_seeds(b))
     theirs = theirs[np.searchsorted(_seeds(b), _seeds(a)[mine], sorter=theirs)]
     return Pairs(a.scores[mine], b.scores[theirs], a.learned[mine], b.learned[theirs])
+
+
+def partners(a: Sample, b: Sample) -> Sample:
+    """The runs of B that have a seed of A."""
+    part = np.isin(_seeds(b), _seeds(a))
+    return replace(
+        b,
+        scores=b.scores[part],
+        failed=b.failed[part],
+        learned=b.learned[part],
+        untold=b.untold[part],
+        seeds=_seeds(b)[part],
+    )
+
+
+def compared(a: Sample, b: Sample, by_seed: Pairs | None) -> tuple[Floats, Floats, str]:
+    """The scores whose spreads and means are compared; and, where they are not all learned runs, which.
+
+    Unpaired they are all learned runs. Paired they are those of the seeds on which both sides learned
+    something; where these are too few to be judged, again all.
+
+    Args:
+        a: one side.
+        b: the other side.
+        by_seed: both in pairs, or None.
+    """
+    if by_seed is not None:
+        both = by_seed.learned_a & by_seed.learned_b
+        n = int(both.sum())
+        if n >= MIN_RUNS:
+            part = "" if n == a.n_learned == b.n_learned else f" on the {n} seeds on which both learned"
+            return by_seed.a[both], by_seed.b[both], part
+    return a.learned_scores, b.learned_scores, ""
 
 
 def _mismatch(a: Sample, b: Sample, names: tuple[str, str], part: bool) -> str | None:

@@ -17,9 +17,11 @@ from stabbench.statistics.evidence import (
 from stabbench.statistics.masked import Bools, Floats, Moments, moments
 from stabbench.statistics.paired import (
     SWAPS,
+    compared,
     mean_swaps,
     more_at_chance,
     pairs,
+    partners,
     rates_upper,
     spread_swaps,
 )
@@ -137,8 +139,8 @@ def regression_gate(
     """No regression? FAIL: worse in spread, runs at chance or mean. PASS: shown not to be much worse in any.
 
     Identical scores on the same seeds (those of the candidate may be a part of the baseline's) pass without a
-    test. Needs 5 candidate seeds and 25 baseline seeds. Paired by seed, the tests leave out what the baseline
-    has beside the candidate's seeds.
+    test. Needs 5 candidate seeds and 25 baseline seeds. Paired by seed, tests and figures leave out what the
+    baseline has beside the candidate's seeds.
 
     Args:
         candidate: the runs to judge.
@@ -179,8 +181,10 @@ def regression_gate(
         return Evidence(name, Outcome.PASS, reason, statistic, details={"identical": True, "n": candidate.n})
 
     ok, base_ok = candidate.learned, baseline.learned
-    base = moments(baseline.scores, base_ok)
-    margin = float(np.sqrt(base.variance)) if mean_margin is None else mean_margin
+    margin = (
+        float(np.sqrt(moments(baseline.scores, base_ok).variance)) if mean_margin is None else mean_margin
+    )
+    stored = baseline if by_seed is None else partners(candidate, baseline)
     if by_seed is None:
         arrays = (candidate.scores, baseline.scores, ok, base_ok)
         p_values = regression_tests(*arrays)
@@ -204,12 +208,13 @@ def regression_gate(
     refused = candidate.degenerate or candidate.degenerate_learned or baseline.degenerate
     if outcome is Outcome.PASS and refused:
         outcome, reason = Outcome.INCONCLUSIVE, refused
-    own = moments(candidate.scores, ok)
+    scores, stored_scores, part = compared(candidate, stored, by_seed)
+    own, base = (moments(x, np.ones(x.shape, bool)) for x in (scores, stored_scores))
     reason += (
-        f": {candidate.at_chance} against {baseline.at_chance}, "
+        f": {candidate.at_chance} against {stored.at_chance}, "
         f"learned runs {_mean_and_std(candidate, own)}"
         f" against {_mean_and_std(baseline, base)}"
-        f"{candidate.unit}{'' if by_seed is None else ', paired by seed'}"
+        f"{candidate.unit}{part}{'' if by_seed is None else ', paired by seed'}"
     )
     needed = None
     if outcome is Outcome.INCONCLUSIVE and not refused and min(ok.sum(), base_ok.sum()) >= MIN_RUNS:
@@ -224,9 +229,9 @@ def regression_gate(
         "at_chance": candidate.n_at_chance,
         "mean": candidate.measured(float(own.mean)),
         "std": np.sqrt(own.variance),
-        "baseline_n": baseline.n,
-        "baseline_failed": baseline.n_failed,
-        "baseline_at_chance": baseline.n_at_chance,
+        "baseline_n": stored.n,
+        "baseline_failed": stored.n_failed,
+        "baseline_at_chance": stored.n_at_chance,
         "baseline_mean": baseline.measured(float(base.mean)),
         "baseline_std": np.sqrt(base.variance),
         "mean_margin": margin,

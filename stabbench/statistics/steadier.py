@@ -10,7 +10,15 @@ from stabbench.statistics import power
 from stabbench.statistics.evidence import Evidence, Outcome, check_probability, codes, outcome_of
 from stabbench.statistics.levene import TEST_RUNS, levene
 from stabbench.statistics.masked import Bools, Floats, distinct, moments
-from stabbench.statistics.paired import SWAPS, Pairs, mean_swaps, more_at_chance, pairs, spread_swaps
+from stabbench.statistics.paired import (
+    SWAPS,
+    Pairs,
+    compared,
+    mean_swaps,
+    more_at_chance,
+    pairs,
+    spread_swaps,
+)
 from stabbench.statistics.sample import MIN_DISTINCT, MIN_RUNS, Sample
 from stabbench.statistics.two_rates import more_failures
 from stabbench.statistics.two_samples import Center, absolute_deviations, holm, mean_test, spread_test
@@ -134,6 +142,7 @@ def steadier_gate(
         tests = steadier_tests(a.scores, b.scores, a.learned, b.learned, lower_mean)
     else:
         tests = paired_steadier_tests(*by_seed, lower_mean)
+    values_a, values_b, part = compared(a, b, by_seed)
     outcome = outcome_of(steadier_codes(tests, alpha))
     steadier = outcome_of(steadier_codes(_without_means(tests), alpha))
     winner, loser = reversed(names) if steadier is Outcome.FAIL else names
@@ -145,13 +154,13 @@ def steadier_gate(
         # a sample that hardly varies says nothing about its strategy
         outcome, reason = Outcome.INCONCLUSIVE, f"{winner}: {best.degenerate}"
     elif outcome is Outcome.INCONCLUSIVE:
-        gap = abs(float(a.learned_scores.mean() - b.learned_scores.mean()))
+        gap = float(abs(values_a.mean() - values_b.mean()))
         worse = "lower" if a.sign > 0 else "higher, and so worse,"
-        reason = f"{winner} is steadier than {loser}, but its mean is {a.text(gap)}{a.unit} {worse}"
-    std_a, std_b = _std(a), _std(b)
+        reason = f"{winner} is steadier than {loser}, but its mean is {a.text(gap)}{a.unit} {worse}{part}"
+    std_a, std_b = _std(values_a), _std(values_b)
     reason += (
         f": {a.at_chance} against {b.at_chance}, "
-        f"std of the learned runs {_text(a, std_a)} against {_text(b, std_b)}"
+        f"std of the learned runs {_text(a, std_a)} against {_text(b, std_b)}{part}"
         f"{'' if by_seed is None else ', paired by seed'}"
     )
     needed = None
@@ -205,8 +214,7 @@ def raw_levene(a: Sample, b: Sample) -> dict[str, float | str | None]:
     return found
 
 
-def _std(sample: Sample) -> float | None:
-    values = sample.learned_scores
+def _std(values: Floats) -> float | None:
     return float(values.std(ddof=1)) if len(values) > 1 else None
 
 

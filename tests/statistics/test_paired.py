@@ -265,6 +265,45 @@ def test_a_steadier_side_that_is_reliably_a_little_worse_is_not_certified():
     assert st.steadier_gate(sample(a), sample(b), lower_mean=1.0).outcome is PASS
 
 
+def words(x):
+    return f"{x:.4g}"
+
+
+def test_figures_are_those_of_the_seeds_on_which_both_learned():
+    """A is lower where both learned, though B's other seeds make A's mean the higher one."""
+    b, a = related(25, 0.97, drop=2.0)
+    b, a = 60 + 1.8 * (b - 60), a + np.where(np.arange(25) < 13, 15, 0)
+    got = st.steadier_gate(sample(a), sample(b, range(13)))
+    assert a.mean() > b[13:].mean() + 4
+    assert got.outcome is INCONCLUSIVE
+    where = " on the 12 seeds on which both learned"
+    gap = (b - a)[13:].mean()
+    stds = [x[13:].std(ddof=1) for x in (a, b)]
+    assert f"but its mean is {words(gap)} lower{where}: 0/25 at chance against 13/25" in got.reason
+    assert f"{words(stds[0])} against {words(stds[1])}{where}, paired by seed" in got.reason
+    assert (got.details["std_a"], got.details["std_b"]) == pytest.approx(stds)
+    other = st.steadier_gate(sample(b, range(13)), sample(a))
+    assert f"B is steadier than A, but its mean is {words(gap)} lower{where}" in other.reason
+    alone = st.steadier_gate(sample(a), sample(b, range(13)), paired=False)
+    assert f"std of the learned runs {words(a.std(ddof=1))} against" in alone.reason
+    assert "on which both learned" not in alone.reason + st.steadier_gate(sample(a), sample(b)).reason
+
+
+def test_a_regression_tells_of_the_runs_that_are_paired():
+    """A baseline of 50, whose last 30 runs are another world; of the others two learned nothing."""
+    a, b = related(20, 0.9, drop=2.0, seed=3)
+    stored = sample(np.concatenate([a, np.linspace(80, 90, 30)]), (0, 1, 30))
+    got = st.regression_gate(sample(b), stored, mean_margin=3.0)
+    figures = [words(f(x[2:])) for x in (b, a) for f in (np.mean, lambda y: y.std(ddof=1))]
+    assert got.reason.endswith(
+        "0/20 at chance against 2/20 at chance, learned runs {} +- {} against {} +- {} "
+        "on the 18 seeds on which both learned, paired by seed".format(*figures)
+    )
+    assert (got.details["baseline_n"], got.details["baseline_at_chance"]) == (20, 2)
+    unpaired = st.regression_gate(sample(b), stored, mean_margin=3.0, paired=False)
+    assert "0/20 at chance against 3/50 at chance" in unpaired.reason
+
+
 def test_more_runs_at_chance_speak_against_the_side_that_has_them():
     a, b = related(25)
     often, seldom = sample(a, range(2, 12)), sample(b, range(2, 4))
