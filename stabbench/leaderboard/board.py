@@ -47,12 +47,22 @@ class Board:
         return sorted({row.task for row in self.rows if row.model == model})
 
     def strategies(self, model: str) -> list[str]:
-        """Return the strategies of a model, from steady to unsteady: by their mean place over its tasks."""
-        places: dict[str, list[int]] = {}
+        """Return the strategies of a model, from steady to unsteady: by their mean place over its tasks.
+
+        Those that are not ranked on every task come last: who ran the easy tasks alone has the better places.
+        """
+        found: dict[str, list[Row]] = {}
         for row in self.rows:
             if row.model == model:
-                places.setdefault(row.strategy, []).append(row.place)
-        return sorted(places, key=lambda strategy: (fmean(places[strategy]), strategy))
+                found.setdefault(row.strategy, []).append(row)
+        tasks = len(self.tasks(model))
+
+        def key(strategy: str) -> tuple[bool, float, str]:
+            rows = found[strategy]
+            everywhere = sum(row.has_ranked_place for row in rows) == tasks
+            return not everywhere, fmean(row.place for row in rows), strategy
+
+        return sorted(found, key=key)
 
     def row(self, model: str, task: str, strategy: str) -> Row | None:
         """Return one row, or ``None`` where nothing was run."""
@@ -147,7 +157,8 @@ def footnotes(rows: Sequence[Row], groups: Sequence[RunGroup], collection: Colle
         "(runs at chance by Boschloo, spread of the learned runs by Brown and Forsythe, or, between two with "
         "the same seeds, by McNemar and by swaps within seeds; not if its mean is significantly worse); then "
         "fewer runs at chance, smaller std of learned, better mean. Those judged FAIL come behind, then the "
-        "unranked ones. Over tasks: the mean of the places.",
+        "unranked ones. Over tasks: the mean of the places; strategies that are not ranked on every task of "
+        "the model come last.",
         "≈ marks the best of a task, which is the first in its order, and all that cannot be told from "
         "it: the best is not shown to be steadier by that gate, at .05 as a suite would ask it. "
         "None that is judged FAIL is marked, and nobody is where the scores of the best hardly vary "
@@ -174,8 +185,9 @@ def footnotes(rows: Sequence[Row], groups: Sequence[RunGroup], collection: Colle
     if copies := [row for row in rows if row.state is State.COPY]:
         pairs = sorted({f"{row.strategy} those of {row.same_as}" for row in copies})
         notes.append(
-            f"= the very scores of another strategy in every seed ({', '.join(pairs)}): what sets it apart "
-            "changed no score here, so it shares the other's place and takes no part in tests."
+            f"= the very final scores of another strategy in every seed ({', '.join(pairs)}): what sets it "
+            "apart changed no score at the end of training, so it shares the other's place and takes no part "
+            "in tests. Best checkpoints may differ."
         )
     if mixed := sum(bool(row.environment) for row in rows):
         notes.append(

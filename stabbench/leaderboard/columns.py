@@ -69,7 +69,7 @@ PLACE = Column(
     lambda row: row.place,
 )
 SAME_AS = Column(
-    "same_as", "The strategy whose scores these are, seed by seed.", lambda row: row.same_as or None
+    "same_as", "The strategy whose final scores these are, seed by seed.", lambda row: row.same_as or None
 )
 STATE = Column("state", "Whether the row is ranked, or why not.", lambda row: row.state.value)
 PLANNED = Column("planned", "Planned runs = finished + errored + missing.", lambda row: row.planned)

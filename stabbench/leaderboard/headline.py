@@ -12,7 +12,10 @@ NAMED = 3
 
 
 def headline(board: Board, model: str) -> str:
-    """Return a sentence about the ranked strategies of a model: the first, how many PASS, which FAIL."""
+    """Return a sentence about the ranked strategies of a model: the first, how many PASS, which FAIL.
+
+    First can only be one that is ranked on every task of the model.
+    """
     ranked: dict[str, list[Row]] = {}
     for row in board.rows:
         if row.model == model and row.state is State.RANKED:
@@ -23,8 +26,9 @@ def headline(board: Board, model: str) -> str:
     failing = [name for name, rows in ranked.items() if any(row.verdict == "FAIL" for row in rows)]
     passing = [name for name, rows in ranked.items() if all(row.verdict == "PASS" for row in rows)]
     parts = []
-    first = next(name for name in board.strategies(model) if name in ranked)
-    if first not in failing:
+    tasks = len(board.tasks(model))
+    first = next((name for name in board.strategies(model) if len(ranked.get(name, ())) == tasks), None)
+    if first is not None and first not in failing:
         parts.append(f"{first} stands first ({_at_chance(ranked[first])})")
     parts.append(f"{len(passing)} of {len(ranked)} ranked strategies PASS on all their tasks")
     if failing:

@@ -68,6 +68,6 @@ def _caption(board: Board, model: str) -> str:
         r"$\ast$ ($\star$): smallest std of the runs that learned, differs from the next larger one with "
         r"$p \le .05$ ($.001$), Brown--Forsythe, Holm-adjusted over the tasks. "
         r"$\dagger$: fewer than 20 seeds, $\ddagger$: incomplete, \S{}: stopped early, "
-        r"=: the scores of another row; these are not ranked."
+        r"=: the final scores of another row; these are not ranked."
         + (r" \P{}: runs of mixed environments." if mixed else "")
     )

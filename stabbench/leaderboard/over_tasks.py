@@ -1,7 +1,8 @@
 """What the leaderboard says of a model's strategies over all of its tasks together; see docs/over-tasks.md.
 
-Who takes part: strategies whose rows on all tasks are ranked (complete, not stopped early, 20 seeds or more).
-A model needs two tasks on which scores have a scale from the constant predictor to a perfect score.
+A model needs two tasks on which scores have a scale from the constant predictor to a perfect score. Who
+takes part: strategies whose rows on all of these are ranked (complete, not stopped early, 20 seeds or more)
+and no copies.
 
 Strategies are compared with the *reference*: the first of them in the order of the tables, so the steadiest.
 """
@@ -15,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 from stabbench import statistics
 from stabbench.leaderboard import text
 from stabbench.leaderboard.column import Cell
-from stabbench.leaderboard.table import RANKED_RUNS, Row, State
+from stabbench.leaderboard.table import RANKED_RUNS, Row
 from stabbench.statistics import Interval, Outcome, Profile
 from stabbench.statistics.masked import Floats
 from stabbench.text import shown
@@ -76,12 +77,14 @@ class OverTasks:
         model: the model.
         tasks: the tasks that are summed up.
         left_out: tasks whose scores have no scale in common with others.
+        copies: strategies that have the final scores of another one on some of the tasks, and no place here.
         standings: in the order of the tables; the first one is the reference.
     """
 
     model: str
     tasks: tuple[str, ...]
     left_out: tuple[str, ...]
+    copies: tuple[str, ...]
     standings: tuple[Standing, ...]
 
     @property
@@ -97,14 +100,16 @@ class OverTasks:
             f"{_listed(self.tasks)} have the same weight.",
             "IQM: the mean of the middle half of all runs. It hides up to a quarter of failed runs, so it is "
             "no verdict: read the runs at chance beside it.",
-            f"Only strategies with {RANKED_RUNS} or more complete runs on each task are here, the steadiest "
-            f"first. The others are compared with it, {self.reference}: how often a run scores better than "
-            "one of its runs, ties counted half, and on how many tasks one is shown to be steadier than the "
-            "other (Holm-adjusted over the tasks, .05).",
+            f"Only strategies with {RANKED_RUNS} or more complete runs on each of these tasks are here, the "
+            f"steadiest first. The others are compared with it, {self.reference}: how often a run scores "
+            "better than one of its runs, ties counted half, and on how many tasks one is shown to be "
+            "steadier than the other (Holm-adjusted over the tasks, .05).",
             "Intervals (95 %) speak of other seeds on the same tasks.",
         ]
+        if self.copies:
+            sentences.append(f"Left out as copies, on a task or more, of others: {_listed(self.copies)}.")
         if self.left_out:
-            sentences.append(f"Left out, since their scores have no such scale: {_listed(self.left_out)}.")
+            sentences.append(f"Tasks left out, whose scores have no such scale: {_listed(self.left_out)}.")
         return " ".join(sentences)
 
     @property
@@ -192,6 +197,7 @@ class OverTasks:
             "model": self.model,
             "tasks": list(self.tasks),
             "left_out": list(self.left_out),
+            "copies": list(self.copies),
             "reference": self.reference,
             "strategies": [
                 {
@@ -222,12 +228,13 @@ def over_tasks(rows: Iterable[Row], strategies: Sequence[str]) -> OverTasks | No
         for task in every
         if all(statistics.has_scale(*_scale(row)) for row in places.values() if row.task == task)
     ]
-    found = {name: [places.get((name, task)) for task in tasks] for name in strategies}
-    ranked = {
-        name: [row for row in there if row is not None and row.state is State.RANKED]
-        for name, there in found.items()
+    there = {
+        name: [row for task in tasks if (row := places.get((name, task))) and row.has_ranked_place]
+        for name in strategies
     }
-    complete = {name: there for name, there in ranked.items() if len(there) == len(tasks)}
+    everywhere = {name: rows for name, rows in there.items() if len(rows) == len(tasks)}
+    copies = [name for name, rows in everywhere.items() if any(row.same_as for row in rows)]
+    complete = {name: rows for name, rows in everywhere.items() if name not in copies}
     if len(tasks) < 2 or not complete:
         return None
     reference = next(iter(complete.values()))
@@ -235,7 +242,8 @@ def over_tasks(rows: Iterable[Row], strategies: Sequence[str]) -> OverTasks | No
         reference[0].model,
         tuple(tasks),
         tuple(task for task in every if task not in tasks),
-        tuple(_standing(there, reference) for there in complete.values()),
+        tuple(copies),
+        tuple(_standing(one, reference) for one in complete.values()),
     )
 
 

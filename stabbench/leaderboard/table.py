@@ -34,7 +34,7 @@ class State(StrEnum):
     SMALL = "fewer than 20 seeds"
     INCOMPLETE = "incomplete"
     STOPPED = "stopped early"
-    COPY = "same scores as another row"
+    COPY = "same final scores as another row"
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Row:
         near_best: whether the row is the best of its task or not separable from it; ``None`` if unranked or
             if nobody can tell.
         place: its place among the rows of its model and task, 1 = the steadiest; a copy has its original's.
-        same_as: the strategy whose scores it has, seed by seed; empty where it has its own.
+        same_as: the strategy whose final scores it has, seed by seed; empty where it has its own.
         values: the value of each of the board's columns, by the column's name; the board fills them in.
     """
 
@@ -157,6 +157,11 @@ class Row:
             certain = is_certain_to_fail(self.runs.failed, self.planned, ALLOWED_AT_CHANCE)
             return State.STOPPED if plan.stopped or certain else State.INCOMPLETE
         return State.RANKED if self.finished >= RANKED_RUNS else State.SMALL
+
+    @property
+    def has_ranked_place(self) -> bool:
+        """Whether its place is one among the ranked: its own, or its original's."""
+        return self.state is State.RANKED or (self.state is State.COPY and self.finished >= RANKED_RUNS)
 
     @property
     def unbiased(self) -> bool:

@@ -32,5 +32,5 @@ def runs(row: Row) -> str:
     if row.missing:
         parts.append(f"{row.missing} not run")
     if row.same_as:
-        parts.append(f"same scores as {row.same_as}")
+        parts.append(f"same final scores as {row.same_as}")
     return ", ".join(parts)

@@ -64,14 +64,19 @@ def test_words_and_data_say_learned_at_chance_and_failed(guessed: Board) -> None
     assert kinds == [1] * 25
 
 
-def test_a_copy_is_named_and_takes_no_place() -> None:
-    first = runs(["bias-correction"], ["mini-rte"], range(25))
-    copy = [
+def copied(strategy: str, originals: list[RunWithTraces], tasks: list[str]) -> list[RunWithTraces]:
+    """Return runs of another strategy with the scores of some, in the order of tasks and seeds."""
+    return [
         RunWithTraces(
             one.record.model_copy(update={"last": other.record.last, "best": other.record.best}), one.traces
         )
-        for one, other in zip(runs(["pretrained-decay"], ["mini-rte"], range(25)), first, strict=True)
+        for one, other in zip(runs([strategy], tasks, range(25)), originals, strict=True)
     ]
+
+
+def test_a_copy_is_named_and_takes_no_place() -> None:
+    first = runs(["bias-correction"], ["mini-rte"], range(25))
+    copy = copied("pretrained-decay", first, ["mini-rte"])
     others = runs(["ours", "devlin"], ["mini-rte"], range(25))
     board, alone = build(Collection((*first, *copy, *others))), build(Collection((*first, *others)))
     row, original = (
@@ -84,8 +89,10 @@ def test_a_copy_is_named_and_takes_no_place() -> None:
     assert [(r.strategy, r.place, r.near_best, r.star_p) for r in board.rows if not r.same_as] == [
         (r.strategy, r.place, r.near_best, r.star_p) for r in alone.rows
     ]
-    assert "same scores as bias-correction" in markdown(board)
-    assert "(pretrained-decay those of bias-correction)" in " ".join(board.footnotes)
+    assert "same final scores as bias-correction" in markdown(board)
+    assert "the very final scores of another strategy in every seed (pretrained-decay those of bias-correction)" in (
+        " ".join(board.footnotes)
+    )
 
 
 def test_rows_that_always_fail_are_no_copies() -> None:
@@ -128,6 +135,26 @@ def test_unranked_rows_come_last_and_strategies_by_their_mean_place() -> None:
     means = [sum(places[name]) / len(places[name]) for name in board.strategies("mini-bert")]
     assert means == sorted(means)
     assert board.strategies("mini-bert")[0] == "ours"
+
+
+def test_who_ran_an_easy_task_alone_stands_behind_and_is_not_said_to_be_first() -> None:
+    two = ["mini-rte", "mini-cola"]
+    some = [
+        *runs(["ours"], ["mini-rte"], range(25)),
+        *runs(["devlin"], two, range(25)),
+        *(first := runs(["bias-correction"], two, range(25))),
+        *copied("pretrained-decay", first, two),
+        *runs(["ours:easy"], ["mini-cola"], range(25), kind="success"),
+    ]
+    board = build(Collection(tuple(some)))
+    easy = board.row("mini-bert", "mini-cola", "ours:easy")
+    assert easy is not None
+    assert (easy.place, easy.state) == (1, State.RANKED)
+    copies = ["bias-correction", "pretrained-decay"]
+    assert board.strategies("mini-bert") == [*copies, "devlin", "ours", "ours:easy"]
+    assert "bias-correction stands first (" in headline(board, "mini-bert")
+    lacking = build(Collection((*some, *runs(["ours:few"], ["mini-mrpc"], range(3)))))
+    assert "first" not in headline(lacking, "mini-bert"), "nobody is ranked on all three tasks"
 
 
 def test_the_headline_counts_what_the_rows_say(guessed: Board) -> None:

@@ -115,6 +115,23 @@ def test_a_strategy_takes_part_only_with_complete_runs_on_all_tasks() -> None:
     assert "errored" in {one.strategy for one in only(built(some)).standings}
 
 
+def test_copies_are_left_out_by_name() -> None:
+    two = ["mini-cola", "mini-rte"]
+    first = runs(["bias-correction"], two, range(25))
+    clone = runs(["pretrained-decay"], ["mini-cola"], range(25))
+    clone = [
+        RunWithTraces(one.record.model_copy(update={"last": other.record.last}), one.traces)
+        for one, other in zip(clone, first, strict=False)
+    ]
+    own = [*runs(["pretrained-decay"], ["mini-rte"], range(25)), *runs(["ours"], two, range(25))]
+    section = only(built([*first, *clone, *own]))
+    assert {one.strategy for one in section.standings} == {"bias-correction", "ours"}
+    assert section.copies == ("pretrained-decay",)
+    assert section.to_json()["copies"] == ["pretrained-decay"]
+    assert "Left out as copies, on a task or more, of others: pretrained-decay." in section.about
+    assert "copies" not in only(built([*first, *own])).about
+
+
 def test_without_two_tasks_or_without_a_complete_strategy_nothing_is_said() -> None:
     one_task = built(runs(["ours", "devlin"], ["mini-rte"], range(25)))
     incomplete = built(
@@ -155,7 +172,7 @@ def test_a_task_without_a_common_scale_is_left_out_and_named() -> None:
     two = runs(names, ["mini-rte", "mini-cola"], range(20), imported=True)
     section = only(built([*two, *unbounded]))
     assert (section.tasks, section.left_out) == (("mini-cola", "mini-rte"), ("mini-mrpc",))
-    assert "Left out, since their scores have no such scale: mini-mrpc." in section.about
+    assert "Tasks left out, whose scores have no such scale: mini-mrpc." in section.about
     rte = [one for one in two if one.record.task == "mini-rte"]
     assert built([*rte, *unbounded]).over_tasks == ()
 

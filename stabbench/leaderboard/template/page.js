@@ -149,7 +149,7 @@
     const line = element("tr"), head = element("th", null, { scope: "row" });
     head.append(element("span", strategy, { class: "name" }));
     const copied = unique(rows.map((row) => row.same_as));
-    if (copied.length === 1 && copied[0]) head.append(element("small", `same scores as ${copied[0]}`));
+    if (copied.length === 1 && copied[0]) head.append(element("small", `same final scores as ${copied[0]}`));
     line.append(head, ...tasks.map((task) => {
       const row = rows.find((one) => one.task === task);
       const cell = element("td", null, { "data-task": task });
@@ -165,7 +165,7 @@
       verdict.append(element("b", `${row.sign || "\u2026"} `, { class: row.verdict }),
         `${row.at_chance}/${row.finished}${row.marks ? ` ${row.marks}` : ""}`);
       button.append(verdict, element("span", `${mean} \u00b1 ${std}`, { class: "numbers" }));
-      if (copied.length > 1 && row.same_as) button.append(element("small", `same as ${row.same_as}`));
+      if (copied.length > 1 && row.same_as) button.append(element("small", `same final scores as ${row.same_as}`));
       button.addEventListener("click", () => openRun(row, null));
       cell.append(button);
       return cell;
