@@ -90,8 +90,9 @@ def test_a_copy_is_named_and_takes_no_place() -> None:
         (r.strategy, r.place, r.near_best, r.star_p) for r in alone.rows
     ]
     assert "same final scores as bias-correction" in markdown(board)
-    assert "the very final scores of another strategy in every seed (pretrained-decay those of bias-correction)" in (
-        " ".join(board.footnotes)
+    assert (
+        "the very final scores of another strategy in every seed (pretrained-decay those of bias-correction)"
+        in (" ".join(board.footnotes))
     )
 
 
