@@ -103,3 +103,13 @@ def paired_rates(reps: int, generator: np.random.Generator) -> Iterator[Row]:
         for correlation in (0.0, 0.9):
             passes = (regression(draw(generator, reps, 25, correlation, **change), True) == 1).mean()
             yield Row(f"regression, false PASS, paired, {what}, correlation {correlation:g}", passes, 0.0603)
+    for what, n, change in (
+        ("twice the std", 25, {"ratio": 2.0}),
+        ("mean 3 points lower", 15, {"drop": 3.0}),
+        ("20 points more failures than none", 25, {"p": (0.2, 0.0)}),
+        ("20 points more failures than none", 40, {"p": (0.2, 0.0)}),
+        ("40 points more failures than none", 10, {"p": (0.4, 0.0)}),
+        ("40 points more failures than none", 25, {"p": (0.4, 0.0)}),
+    ):
+        fails = (regression(draw(generator, reps, n, 0.0, **change), True) == -1).mean()
+        yield Row(f"regression, FAIL, {what}, {n} pairs, correlation 0", fails)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
+from typing import Any
 
 import numpy as np
 from tabulate import tabulate
@@ -12,6 +13,7 @@ from tabulate import tabulate
 from stabbench import statistics
 from stabbench.commands.suite_gates import PlannedGate
 from stabbench.statistics import planning, power
+from stabbench.statistics.paired import MIN_PAIRS
 from stabbench.statistics.regression import MIN_BASELINE, MIN_CANDIDATE
 from stabbench.statistics.sample import MIN_LEARNED
 from stabbench.statistics.spread import NORMAL_KURTOSIS, spread_factors
@@ -125,10 +127,11 @@ def _steadier(gate: PlannedGate, n: int) -> Row:
     fewest = planning.fewest_to_be_steadier(gate.alpha)
     if n < fewest:
         return Row(gate.text, "never", "never", "", f"{fewest} can, if the other learns nothing")
-    twice, thrice = (planning.steadier_power(_few(n), ratio, alpha=gate.alpha)[0] for ratio in (2.0, 3.0))
-    chance = planning.steadier_power(_few(n), at_chance=0.3, alpha=gate.alpha)[0]
+    how: dict[str, Any] = {"alpha": gate.alpha, "paired": gate.values.get("paired")}
+    twice, thrice = (planning.steadier_power(_few(n), ratio, **how)[0] for ratio in (2.0, 3.0))
+    chance = planning.steadier_power(_few(n), at_chance=0.3, **how)[0]
     text = f"PASS {twice:.2f}, {thrice:.2f} if the other's std is 2, 3 times as large\n"
-    text += f"PASS {chance:.2f} if 0.3 of the other's runs are at chance"
+    text += f"PASS {chance:.2f} if 0.3 of the other's runs are at chance ({_paired(gate, n)})"
     return Row(gate.text, "possible", "possible", text)
 
 
@@ -136,17 +139,24 @@ def _regression(gate: PlannedGate, n: int) -> Row:
     if n < MIN_CANDIDATE:
         return Row(gate.text, "never", "never", "", f"{MIN_CANDIDATE} can")
     stored = max(n, MIN_BASELINE)
-    cases = ({"ratio": 2.0}, {"drop": 1.0}, {"at_chance": 0.2})
-    found = [planning.regression_power(_few(n), _few(stored), alpha=gate.alpha, **case)[1] for case in cases]
-    same = planning.regression_power(_few(n), _few(stored), alpha=gate.alpha)[0]
+    cases: tuple[dict[str, Any], ...] = ({"ratio": 2.0}, {"drop": 1.0}, {"at_chance": 0.2}, {})
+    how: dict[str, Any] = {"alpha": gate.alpha, "paired": gate.values.get("paired")}
+    found = [planning.regression_power(_few(n), _few(stored), **how, **case) for case in cases]
     text = "FAIL {:.2f} if the std doubles, {:.2f} if the mean falls by one std\n"
     text += "FAIL {:.2f} if 0.2 more are at chance\n"
     return Row(
         gate.text,
         "possible",
         "possible",
-        f"{text.format(*found)}PASS {same:.2f} if nothing changes (baseline of {stored})",
+        f"{text.format(*(fails for _, fails in found))}"
+        f"PASS {found[-1][0]:.2f} if nothing changes (baseline of {stored}, {_paired(gate, n)})",
     )
+
+
+def _paired(gate: PlannedGate, n: int) -> str:
+    """How the runs of two groups that share their seeds are compared."""
+    by_seed = n >= MIN_PAIRS if gate.values.get("paired") is None else gate.values["paired"]
+    return "paired by seed" if by_seed else "unpaired"
 
 
 def _few(n: int) -> int:

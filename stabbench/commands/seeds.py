@@ -11,8 +11,14 @@ from tabulate import tabulate
 from stabbench.commands.seeds_questions import GATES, QUESTIONS, Question, grid
 from stabbench.commands.textplot import bars
 from stabbench.errors import StabbenchError
+from stabbench.statistics.paired import MIN_PAIRS
 from stabbench.statistics.power import MOST_SEEDS, POWER
 from stabbench.text import terminal_line
+
+PAIRED = f"""
+paired: by seed from {MIN_PAIRS} seeds on, as these gates do by themselves where both sides have the same
+seeds; here of seeds that have nothing in common: the more they have, the fewer it takes.
+unpaired: with paired=False, or where seeds differ."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,8 +48,15 @@ def run(arguments: argparse.Namespace) -> int:
         for question in QUESTIONS[gate](arguments)
     ]
     print(f"least number of seeds for a power of {arguments.power:g}, errors at most 0.05 on a side\n")
-    rows = [(q.gate, q.verdict, q.truth, "none" if q.least is None else q.least) for q in found]
-    print(tabulate(rows, ("gate", "to show", "if in truth", "seeds"), "simple", colalign=("left",) * 4))
+    comparing = any(question.runs for question in found)
+    rows = [
+        (q.gate, q.verdict, q.truth, *([q.runs] if comparing else []), "none" if q.least is None else q.least)
+        for q in found
+    ]
+    heads = ("gate", "to show", "if in truth", *(["runs"] if comparing else []), "seeds")
+    print(tabulate(rows, heads, "simple", colalign=("left",) * len(heads)))
+    if comparing:
+        print(PAIRED)
     if len(found) == 1:
         _say_power(found[0])
     if arguments.picture is not None:

@@ -38,6 +38,7 @@ def write(path: Path, questions: Sequence[Question], wanted: float) -> None:
             one_truth = len({q.truth for q in shown}) == 1
             most = max((q.least or 250 for q in shown), default=100) * 5 // 4
             for number, question in enumerate(shown):
+                name = question.verdict if one_truth else f"if {question.truth}"
                 place = number / max(1, len(shown) - 1)
                 seeds = grid(question, most)
                 axes.plot(
@@ -45,7 +46,7 @@ def write(path: Path, questions: Sequence[Question], wanted: float) -> None:
                     [question.power_at(n) for n in seeds],
                     color=matplotlib.colormaps["viridis"](LAYERS[0] + (LAYERS[1] - LAYERS[0]) * place),
                     linestyle=STYLES[number % len(STYLES)],
-                    label=question.verdict if one_truth else f"if {question.truth}",
+                    label=f"{name}, {question.runs}" if question.runs else name,
                 )
             axes.axhline(wanted, color=TEXT, linewidth=0.8, linestyle=":")
             verdicts = ", ".join(dict.fromkeys(q.verdict for q in shown))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 
 from stabbench.statistics import planning, power
 from stabbench.statistics.masked import Floats, Ints
+from stabbench.statistics.paired import MIN_PAIRS
 from stabbench.statistics.regression import MIN_CANDIDATE
 from stabbench.statistics.sample import MIN_LEARNED, MIN_RUNS
 
@@ -20,6 +21,10 @@ ALLOWANCES, TRUTHS = (0.05, 0.1, 0.2, 0.3), (0.0, 0.02, 0.05)
 RATIOS = {"mean": (0.5, 1.0), "spread": (0.5, 0.6, 0.75, 1.5, 2.0), "steadier": (1.5, 2.0, 3.0)}
 BASELINE = 50
 """Seeds of the baseline that a regression is judged against."""
+FEW = range(MIN_CANDIDATE, MIN_PAIRS)
+"""Numbers of seeds with which no gate pairs by itself."""
+MANY = range(BASELINE + 1, planning.MOST_SIMULATED + 1)
+"""Those of which the baseline has only a part, so that it is no pair of theirs."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,7 @@ class Question:
         truth: what is true.
         power_at: the probability of the verdict with a number of seeds.
         least: the number of seeds that has the wanted power; None: no number that is considered.
+        runs: "paired" by seed, as the gate does by itself from 10 seeds on, or "unpaired".
     """
 
     gate: str
@@ -39,6 +45,7 @@ class Question:
     truth: str
     power_at: Callable[[int], float]
     least: int | None
+    runs: str = ""
 
 
 def _failures(arguments: argparse.Namespace) -> Iterator[Question]:
@@ -89,26 +96,40 @@ def _steadier(arguments: argparse.Namespace) -> Iterator[Question]:
             f"the other's std is {ratio:g} times as large",
             partial(_side, planning.steadier_power, 0, ratio=ratio),
             arguments.power,
+            (FEW, range(MIN_PAIRS, planning.MOST_SIMULATED + 1)),
+            "paired",
         )
 
 
 def _regression(arguments: argparse.Namespace) -> Iterator[Question]:
-    cases = {"the std is twice as large": {"ratio": 2.0}}
+    paired = range(MIN_PAIRS, BASELINE + 1)
+    cases: dict[str, dict[str, Any]]
     if arguments.ratio is not None:
         cases = {f"the std is {arguments.ratio:g} times as large": {"ratio": arguments.ratio}}
     else:
+        cases = {"the std is twice as large": {"ratio": 2.0}}
         # RTE's runs that learned have a std of 2.7 points
         cases["the mean is 3 points lower on RTE (1.1 std)"] = {"drop": 3 / 2.7}
         cases["20 % more are at chance"] = {"at_chance": 0.2}
     for truth, case in cases.items():
-        yield _simulated(
-            "regression",
-            f"worse than a baseline of {BASELINE}",
-            truth,
-            partial(_side, planning.regression_power, 1, baseline=BASELINE, **case),
-            arguments.power,
-            grows="at_chance" not in case,
-        )
+        few, many = (_one_by_one(s) if "at_chance" in case else [s] for s in (FEW, MANY))
+        unpaired = _one_by_one(paired) if "at_chance" in case else [paired]
+        for runs, pairs, middle in (("paired", None, [paired]), ("unpaired", False, unpaired)):
+            powers = partial(planning.regression_power, baseline=BASELINE, paired=pairs, **case)
+            yield _simulated(
+                "regression",
+                f"worse than a baseline of {BASELINE}",
+                truth,
+                partial(_side, powers, 1),
+                arguments.power,
+                (*few, *middle, *many),
+                runs,
+            )
+
+
+def _one_by_one(seeds: range) -> list[range]:
+    """Of counts that are not paired the power goes up and down."""
+    return [range(n, n + 1) for n in seeds]
 
 
 QUESTIONS: dict[str, Callable[[argparse.Namespace], Iterator[Question]]] = {
@@ -144,9 +165,15 @@ def _exact(
 
 
 def _simulated(
-    gate: str, verdict: str, truth: str, power_at: Callable[[int], float], wanted: float, grows: bool = True
+    gate: str,
+    verdict: str,
+    truth: str,
+    power_at: Callable[[int], float],
+    wanted: float,
+    pieces: Iterable[range],
+    runs: str,
 ) -> Question:
-    return Question(gate, verdict, truth, power_at, planning.least_simulated(power_at, wanted, grows))
+    return Question(gate, verdict, truth, power_at, planning.least_simulated(power_at, wanted, pieces), runs)
 
 
 def _percent(share: float) -> str:

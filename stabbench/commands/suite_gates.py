@@ -91,7 +91,13 @@ def _planned(call: ast.Call, names: set[str], suite: Suite) -> PlannedGate:
     shown = [f"{key}={values.get(key, ast.unparse(node))}" for key, node in given.items()]
     known = all(isinstance(values.get(key), int | float) for key in GATES[name]) and name != "judge"
     text = f"{name}({', '.join(shown)})"
-    return PlannedGate(name, text, values, known and ("alpha" in values or "alpha" not in given))
+    known = known and all(key in values or _is_default(given.get(key)) for key in ("alpha", "paired"))
+    return PlannedGate(name, text, values, known)
+
+
+def _is_default(node: ast.expr | None) -> bool:
+    """Whether an argument is not given, or given as None."""
+    return node is None or (isinstance(node, ast.Constant) and node.value is None)
 
 
 def _value(node: ast.expr, names: set[str], suite: Suite) -> Any:

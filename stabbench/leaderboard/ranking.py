@@ -1,7 +1,7 @@
 """From groups of runs to rows in order: places, the best and who is near it, stars, copies.
 
 ``standings`` compares the strategies of a task. Only ranked rows take part: complete, not stopped early, at
-least 20 seeds, and no copy: a row with the final scores of another one, seed by seed, shows nothing of its own.
+least 20 seeds, and no copy: a row with the final scores of another one, seed by seed, shows nothing new.
 """
 
 from __future__ import annotations

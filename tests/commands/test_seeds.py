@@ -27,12 +27,18 @@ GATES = ("failures", "mean", "spread", "steadier", "regression")
 def test_the_table_of_all_gates(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["seeds"]) == 0
     found = rows(capsys.readouterr().out)
-    clean = [seeds for _, _, truth, seeds in found if truth == "none fails"]
+    clean = [seeds for _, _, truth, *_, seeds in found if truth == "none fails"]
     assert clean == ["59", "29", "14", "9"]
-    by_truth = {(gate, truth): seeds for gate, _, truth, seeds in found}
+    by_truth = {(gate, *truth): seeds for gate, _, *truth, seeds in found}
     assert by_truth["spread", "it is 0.5 tau"] == "11"
     assert by_truth["spread", "it is 2 tau"] == "10"
-    assert by_truth["regression", "the std is twice as large"] == "16"
+    assert by_truth["regression", "the std is twice as large", "paired"] == "28"
+    assert by_truth["regression", "the std is twice as large", "unpaired"] == "16"
+    assert by_truth["regression", "20 % more are at chance", "paired"] == "38"
+    page = (ROOT / "docs" / "planning-seeds.md").read_text()
+    for comparison in (("steadier", "paired"), ("regression", "paired"), ("regression", "unpaired")):
+        seeds = [cells[-1] for cells in found if (cells[0], cells[-2]) == comparison]
+        assert f"| {', '.join(seeds)} |" in page
 
 
 def test_the_picture_has_a_line_for_each_truth(tmp_path: Path) -> None:
@@ -41,6 +47,9 @@ def test_the_picture_has_a_line_for_each_truth(tmp_path: Path) -> None:
     words = "".join(ET.parse(picture).getroot().itertext())
     for truth in ("if it is 0.5 tau", "if it is 0.75 tau", "if it is 2 tau"):
         assert truth in words
+    assert main(["seeds", "regression", "--ratio", "3", "--picture", str(picture)]) == 0
+    words = "".join(ET.parse(picture).getroot().itertext())
+    assert "worse than a baseline of 50, unpaired" in words
 
 
 def test_one_question(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -124,6 +133,26 @@ def test_what_is_not_literal_is_not_known_and_nothing_is_run(tmp_path: Path) -> 
     text = "\n".join(lines_of(list(found.values()), 4))
     assert text.count("not known before it runs") == 2
     assert text.count("can never PASS with 4 seeds: 5 can") == 3
+
+
+def test_plans_of_comparisons_are_those_of_gates_that_pair(tmp_path: Path) -> None:
+    file = tmp_path / "test_it.py"
+    file.write_text(
+        "def test_all(stability, against, baseline):\n"
+        "    assert stability.no_regression(baseline)\n"
+        "    assert stability.no_regression(baseline, paired=False)\n"
+        "    assert stability.steadier_than(against, paired=None)\n"
+        "    assert stability.steadier_than(against, paired=WHO_KNOWS)\n"
+    )
+    gates = gates_of(file, Suite(task="toy", models=["tiny-bert"], seeds=25))
+    assert [gate.known for gate in gates] == [True, True, True, False]
+    text = "\n".join(lines_of(gates, 25))
+    assert "FAIL 0.40 if 0.2 more are at chance" in text
+    assert "(baseline of 25, paired by seed)" in text
+    assert "FAIL 0.59 if 0.2 more are at chance" in text
+    assert "(baseline of 25, unpaired)" in text
+    assert "other's runs are at chance (paired by seed)" in text
+    assert "(paired by seed)" not in "\n".join(lines_of(gates, 9))
 
 
 def test_plan_tells_of_gates(toy, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -158,9 +158,42 @@ def test_evidence_has_chances_exactly_where_it_has_a_number(scores, tau):
 
 def test_comparisons_are_simulated_alike_every_time():
     assert planning.steadier_power(25, 3.0) == planning.steadier_power(25, 3.0)
-    assert planning.steadier_power(25, 2.0)[0] == pytest.approx(0.69, abs=0.03)
-    assert planning.regression_power(25, 50, ratio=2.0)[1] == pytest.approx(0.91, abs=0.02)
-    assert planning.regression_power(25, 25, at_chance=0.2)[1] == pytest.approx(0.59, abs=0.03)
+    assert planning.steadier_power(25, 2.0, paired=False)[0] == pytest.approx(0.69, abs=0.03)
+    assert planning.regression_power(25, 50, ratio=2.0, paired=False)[1] == pytest.approx(0.91, abs=0.02)
+    assert planning.regression_power(25, 25, at_chance=0.2, paired=False)[1] == pytest.approx(0.59, abs=0.03)
+
+
+@pytest.mark.parametrize("n", [9, 10, 20, 50, 60])
+def test_the_planned_power_is_that_of_the_gate_that_runs(n):
+    """Seeds 0 to n - 1 against a stored 50: the gate itself decides whether it pairs."""
+    generator, reps = np.random.default_rng(8), 150
+    found = {"regression": [], "steadier": []}
+    for _ in range(reps):
+        own, base = generator.normal(60, 2, n), generator.normal(60, 2, 50)
+        worse = st.Sample.of(own, generator.random(n) < 0.4, range(n))
+        found["regression"].append(st.regression_gate(worse, st.Sample.of(base, seeds=range(50))).outcome)
+        other = st.Sample.of(generator.normal(60, 2, n), seeds=range(n))
+        found["steadier"].append(st.steadier_gate(worse, other).outcome)
+    planned = {
+        "regression": planning.regression_power(n, 50, at_chance=0.4)[1],
+        "steadier": planning.steadier_power(n, at_chance=0.4)[0],
+    }
+    for gate, outcomes in found.items():
+        fails = np.mean([outcome is st.Outcome.FAIL for outcome in outcomes])
+        error = (planned[gate] * (1 - planned[gate]) / reps + 1 / reps**2) ** 0.5
+        assert abs(fails - planned[gate]) < 4 * error, (gate, fails, planned[gate])
+
+
+def test_pairs_see_more_runs_at_chance_only_by_six_seeds_that_differ():
+    """Against a clean baseline McNemar's p is 2^-m: Holm over three asks for six. The docs quote these."""
+
+    def power_at(n):
+        return ss.binom.sf(5, n, 0.2)
+
+    assert [power_at(n) for n in (20, 25, 40)] == pytest.approx([0.20, 0.38, 0.84], abs=0.005)
+    assert min(n for n in range(6, 100) if power_at(n) >= 0.8) == 39  # 38 with what the other parts find
+    for n in (20, 39):
+        assert planning.regression_power(n, 50, at_chance=0.2)[1] == pytest.approx(power_at(n), abs=0.04)
 
 
 def test_the_fewest_seeds_to_be_steadier():
@@ -174,9 +207,19 @@ def test_bisection_finds_what_a_scan_finds():
         return float(scipy.special.ndtr(0.2 * np.sqrt(n)))
 
     assert (
-        planning.least_simulated(power_at, 0.9) == planning.least_simulated(power_at, 0.9, grows=False) == 42
+        planning.least_simulated(power_at, 0.9, [range(5, 251)])
+        == planning.least_simulated(power_at, 0.9, [range(n, n + 1) for n in range(5, 251)])
+        == 42
     )
-    assert planning.least_simulated(power_at, 0.9999) is None
+    assert planning.least_simulated(power_at, 0.9999, [range(5, 251)]) is None
+
+
+def test_a_power_that_falls_once_is_found_before_and_after():
+    def power_at(n):
+        return float(scipy.special.ndtr(0.2 * np.sqrt(n if n < 30 else n - 20)))
+
+    pieces = [range(5, 30), range(30, 251)]
+    assert [planning.least_simulated(power_at, p, pieces) for p in (0.8, 0.9)] == [18, 62]
 
 
 def test_limits_of_counts_are_those_of_single_gates():
