@@ -3,8 +3,8 @@
     python benchmarks/error_rates.py [--quick] [--markdown docs/statistics.md] [--check docs/statistics.md]
 
 Exit status 1, naming the bar, when a measured rate misses its bar. `--markdown` writes the tables into the
-file, between its two marker comments, and the rates that its text quotes. `--check` also compares what is
-measured now with the tables of the file: rows may differ by what simulation explains.
+file, between its two marker comments, and the rates that its text and the pages beside it quote. `--check`
+also compares what is measured now with the tables of the file: rows may differ by what simulation explains.
 """
 
 import argparse
@@ -21,6 +21,7 @@ import simulate_margins
 import simulate_worlds
 from early_stopping import early_stopping
 from gate_simulations import Row
+from quotes import PAGES
 from simulate_advice import advice
 from simulate_equivalence import equivalence_rates
 from simulate_mixture import mixture_rates
@@ -119,7 +120,11 @@ def write(path: Path, text: str) -> None:
     if begin not in old or end not in old:
         sys.exit(f"{path} has no markers\n  -> put the lines {begin} and {end} where the tables belong")
     new = f"{old.split(begin)[0]}{begin}\n\n{text}\n{end}{old.split(end)[1]}"
-    path.write_text(quoted_rates.written(new, tables(new)) if path.name == PAGE else new)
+    path.write_text(new)
+    if path.name == PAGE:
+        for name, quotes in PAGES.items():
+            page = path.with_name(name)
+            page.write_text(quoted_rates.written(page.read_text(), tables(new), quotes))
 
 
 def main() -> int:

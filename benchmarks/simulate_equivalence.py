@@ -62,9 +62,12 @@ def equivalence_rates(reps: int, generator: np.random.Generator) -> Iterator[Row
         at = f"rates {APART:g} apart, {n} against {n_b} (most of {len(found)})"
         yield Row(f"false PASS, {at}", max((c == 1).mean() for c in found), most=0.06)
         yield Row(f"false FAIL, {at}", max((c == -1).mean() for c in found), most=0.06)
-    for n in (25, 50, 100):
-        most = max(_rates_alone(n, p) for p in np.linspace(0, 1 - APART, 81))
-        yield Row(f"false PASS of the rates alone, {APART:g} apart, {n} each (exact)", most, most=0.06)
+    shares = np.linspace(0, 1 - APART, 81)
+    for n, bar in ((20, None), (25, 0.06), (50, 0.06), (100, 0.06)):
+        most = max(_rates_within(n, p) for p in shares)
+        yield Row(f"false PASS of the rates alone, {APART:g} apart, {n} each (exact)", most, most=bar)
+    most = max(_rates_beyond(11, 50, p) for p in shares)
+    yield Row(f"false FAIL of the rates alone, {APART:g} apart, 11 against 50 (exact)", most)
     for ratio in (RATIO, 2.0):
         for n in (25, 50, 100):
             for group in (RTE, named(RTE, 0.10), named(COLA, 0.24, 59.9)):
@@ -82,14 +85,27 @@ def equivalence_rates(reps: int, generator: np.random.Generator) -> Iterator[Row
         n = _advised(RTE, ratio, generator)
         rate = (equivalence(RTE, RTE, n, reps, generator, ratio=ratio) == 1).mean()
         yield Row(f"PASS, equal, ratio {ratio:g}, with the seeds that are advised", rate, least=0.75)
+    for shape, draw in SHAPES.items():
+        x, y = draw(generator, (reps, 100)), draw(generator, (reps, 100))
+        found = equivalence_codes(*equivalence_parts(x, y, *[np.ones(x.shape, bool)] * 2))
+        yield Row(f"PASS, equal, ratio {RATIO:g}, {shape}, 100 each", (found == 1).mean())
 
 
-def _rates_alone(n: int, p: float) -> float:
+def _rates_within(n: int, p: float) -> float:
     """Probability that both of Newcombe's bounds lie within the margin, rates of p and p + margin."""
     k = np.arange(n + 1)
     within = (newcombe_upper(k[:, None], n, k, n) < APART) & (newcombe_upper(k, n, k[:, None], n) < APART)
     first, second = (scipy.stats.binom.pmf(k, n, rate) for rate in (min(1.0, p + APART), p))
     return float(first @ within @ second)
+
+
+def _rates_beyond(n: int, n_b: int, p: float) -> float:
+    """Probability that one of Newcombe's bounds, at .025, lies beyond the margin; rates of p + margin, p."""
+    k, k_b = np.arange(n + 1)[:, None], np.arange(n_b + 1)
+    lower, upper = -newcombe_upper(k_b, n_b, k, n, 0.025), newcombe_upper(k, n, k_b, n_b, 0.025)
+    beyond = (lower > APART) | (upper < -APART)
+    first = scipy.stats.binom.pmf(k[:, 0], n, min(1.0, p + APART))
+    return float(first @ beyond @ scipy.stats.binom.pmf(k_b, n_b, p))
 
 
 def _advised(group: Group, ratio: float, generator: np.random.Generator) -> int:

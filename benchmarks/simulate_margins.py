@@ -25,7 +25,7 @@ def default_margins(reps: int, generator: np.random.Generator) -> Iterator[Row]:
                 f"mean called not worse, one true std lower, default margin, {shape.name}, {n} against {n0}"
             )
             yield Row(case, fine[:, 2].mean())
-    for n, n0 in ((20, 25), (25, 25), (25, 50)):
+    for n, n0 in ((5, 25), (11, 25), (20, 25), (25, 25), (5, 50), (11, 50), (25, 50)):
         yield Row(
             f"rate called not worse, 20 points higher, {n} against {n0} (most of all rates)", _newcombe(n, n0)
         )

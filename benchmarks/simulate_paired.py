@@ -4,13 +4,16 @@ Swaps are resampled 999 times, not 9,999 as in a gate.
 """
 
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import numpy as np
+import scipy
 from gate_simulations import Row
 from numpy.typing import NDArray
 from score_models import RTE
 
+from stabbench.statistics.paired import rates_upper
 from stabbench.statistics.regression import (
     not_worse,
     paired_not_worse,
@@ -113,3 +116,22 @@ def paired_rates(reps: int, generator: np.random.Generator) -> Iterator[Row]:
     ):
         fails = (regression(draw(generator, reps, n, 0.0, **change), True) == -1).mean()
         yield Row(f"regression, FAIL, {what}, {n} pairs, correlation 0", fails)
+    for n in (10, 17, 25):
+        yield Row(
+            f"rate called not worse, 20 points higher, {n} pairs (most of all rates, exact)", _rate_error(n)
+        )
+
+
+def _rate_error(n: int, margin: float = 0.2) -> float:
+    """The largest error of the paired bound on a difference of rates, at the margin, over all four rates."""
+    counts = np.array([c for c in product(range(n + 1), repeat=3) if sum(c) <= n])  # both, only A, only B
+    ends, seeds = counts.cumsum(axis=1)[..., None], np.arange(n)
+    at_chance_b = (seeds < ends[:, 0]) | ((seeds >= ends[:, 1]) & (seeds < ends[:, 2]))
+    tables = counts[rates_upper(seeds >= ends[:, 1], ~at_chance_b) < margin]
+    tables = np.column_stack([tables, n - tables.sum(axis=1)])
+    rates = (
+        (both, margin + only, only, 1 - margin - 2 * only - both)
+        for only in np.linspace(0, 0.4, 21)
+        for both in np.linspace(0, 1 - margin - 2 * only, 21)
+    )
+    return float(max(scipy.stats.multinomial.pmf(tables, n, p).sum() for p in rates))

@@ -58,25 +58,30 @@ def page(name="docs/statistics.md"):
     return (BENCHMARKS.parent / name).read_text()
 
 
-def test_the_text_quotes_the_tables(benchmark):
+def test_the_texts_quote_the_tables(benchmark):
     """Where this fails the tables are older than the text: write both anew, with --markdown."""
     from quoted_rates import written
 
-    text = page()
-    assert benchmark.tables(text).keys() == benchmark.BARS.keys()
-    assert written(text, benchmark.tables(text)) == text
+    tables = benchmark.tables(page())
+    assert tables.keys() == benchmark.BARS.keys()
+    for name, quotes in benchmark.PAGES.items():
+        text = page(f"docs/{name}")
+        assert written(text, tables, quotes) == text
 
 
-def test_every_rate_of_the_text_is_a_row_or_known_otherwise(benchmark):
-    from quoted_rates import OTHERS, unquoted
+def test_every_rate_of_the_texts_is_a_row_or_known_otherwise(benchmark):
+    from quoted_rates import unquoted
+    from quotes import OTHERS
 
-    text = page().split(benchmark.MARKERS[0])[0]
-    assert unquoted(text) + unquoted(page("README.md")) == []
-    assert unquoted("It errs in 7.3 % of cases, or .07.") == [
+    texts = {name: page(f"docs/{name}").split(benchmark.MARKERS[0])[0] for name in benchmark.PAGES}
+    for name, quotes in benchmark.PAGES.items():
+        assert unquoted(texts[name], quotes, OTHERS) == []
+    assert unquoted(page("README.md"), benchmark.PAGES["statistics.md"], OTHERS) == []
+    assert unquoted("It errs in 7.3 % of cases, or .07.", (), OTHERS) == [
         "It errs in 7.3 % of cases, or .07.",
         "It errs in 7.3 % of cases, or .07.",
     ]
-    words = " ".join((text + page("README.md")).split())
+    words = " ".join(" ".join((*texts.values(), page("README.md"))).split())
     assert [other for other in OTHERS if other.strip() not in words] == []
 
 
@@ -88,20 +93,18 @@ def test_what_is_worked_by_hand():
     assert [1 - (1 - 1 / n) ** 0.5 for n in (25, 5)] == pytest.approx([0.02, 0.11], abs=5e-3)
 
 
-def test_a_quote_follows_its_row_wherever_lines_break(benchmark, monkeypatch):
+def test_a_quote_follows_its_row_wherever_lines_break(benchmark):
     import quoted_rates as quoted
 
     row = quoted.Of("B0", "false *", max)
-    monkeypatch.setattr(quoted, "QUOTES", (quoted.Quote("wrong in {1} % of cases ({.})", (row, row)),))
+    quotes = (quoted.Quote("wrong in {1} % of cases ({.}, {3})", (row, row, row)),)
     tables = {"B0": {"false PASS": 0.0312, "false FAIL": 0.02, "other": 0.9}}
-    assert (
-        quoted.written("It is wrong in 9 %\nof cases (.5).", tables)
-        == "It is wrong in 3.1 %\nof cases (.03)."
-    )
+    old = "It is wrong in 9 %\nof cases (.5, .500)."
+    assert quoted.written(old, tables, quotes) == "It is wrong in 3.1 %\nof cases (.03, .031)."
     with pytest.raises(LookupError):
-        quoted.written("It is never wrong.", tables)
+        quoted.written("It is never wrong.", tables, quotes)
     with pytest.raises(LookupError):
-        quoted.written("It is wrong in 9 % of cases (.5).", {"B0": {"other": 0.9}})
+        quoted.written(old, {"B0": {"other": 0.9}}, quotes)
 
 
 def test_tables_that_are_not_what_is_measured_are_named(benchmark, monkeypatch, tmp_path, capsys):
