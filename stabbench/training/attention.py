@@ -19,14 +19,13 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from stabbench.training.packing import COLUMNS, Rows, rows_of, take
+
 NAME = "stabbench"
 """The name under which transformers finds this attention."""
 
 BIAS = "_stabbench_bias"
 """The attribute of a mask that holds what it adds to the scores."""
-
-COLUMNS = 16
-"""Softmax on a CPU is fast over multiples of this many columns."""
 
 
 def dropout_mask(shape: torch.Size, p: float, dtype: torch.dtype) -> torch.Tensor:
@@ -89,6 +88,9 @@ def attention(
         scaling: factor of the scores; ``None`` is width^-0.5.
         kwargs: passed on to the fused kernel.
     """
+    rows = rows_of(attention_mask)
+    if rows is not None:
+        return _packed(query, key, value, rows, dropout, scaling, kwargs.get("sliding_window")), None
     plain = (
         query.device.type == "cpu"
         and query.dtype == torch.float32
@@ -119,6 +121,52 @@ def attention(
         weights = weights * dropout_mask(weights.shape, dropout, weights.dtype)
     mixed = torch.bmm(weights.flatten(0, 1), value).view(batch, heads, tokens, -1)
     return mixed.transpose(1, 2).contiguous(), None
+
+
+def _packed(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    rows: Rows,
+    dropout: float,
+    scaling: float | None,
+    window: int | None,
+) -> torch.Tensor:
+    """Return attention over packed tokens, [1, tokens, heads, width], each within its row.
+
+    Args:
+        query: [1, heads, tokens, width].
+        key: likewise.
+        value: likewise.
+        rows: how the rows lie.
+        dropout: probability with which a weight is dropped.
+        scaling: factor of the scores; ``None`` is width^-0.5.
+        window: a key is seen from less than so many tokens away.
+    """
+    heads, tokens, width = query.shape[1:]
+    scale = width**-0.5 if scaling is None else scaling
+    query, key, value = (x[0].transpose(0, 1).reshape(-1, width) for x in (query * scale, key, value))
+    mixed = []
+    for group in rows.groups(heads):
+        spread = [
+            take(x[group.start * heads : group.end * heads], group.spread, group.gather, filled=False).view(
+                -1, group.shape[2], width
+            )
+            for x in (query, key, value)
+        ]
+        scores = torch.bmm(spread[0], spread[1].transpose(1, 2)).view(*group.shape, -1)
+        scores = scores + group.bias.to(scores.dtype)
+        if window is not None and group.shape[2] > window:
+            place = torch.arange(group.shape[2], device=scores.device)
+            far = (place - place[:, None]).abs() >= window
+            scores = scores.masked_fill(far, torch.finfo(scores.dtype).min)
+        weights = torch.softmax(scores, dim=-1)
+        if dropout > 0.0:
+            weights = weights * dropout_mask(weights.shape, dropout, weights.dtype)
+        seen = torch.bmm(weights.flatten(0, 1), spread[2]).view(-1, width)
+        mixed.append(take(seen, group.gather, group.refill, filled=False))
+    found = mixed[0] if len(mixed) == 1 else torch.cat(mixed)
+    return found.view(1, tokens, heads, width)
 
 
 def _bias_of(mask: torch.Tensor | None, tokens: int, spare: int, scores: torch.Tensor) -> torch.Tensor:
