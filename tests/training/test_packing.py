@@ -10,16 +10,10 @@ import torch
 from torch import nn
 from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
 
-from stabbench.models.families import FAMILIES
 from stabbench.training import attention, packing
-from tests.strategies.conftest import COMMON, CONFIGS
+from tests.strategies.conftest import COMMON, CONFIGS, NO_DROPOUT
 
 PACKABLE = sorted(kind for kind in CONFIGS if packing.is_packable(kind))
-NO_DROPOUT = {
-    name: 0.0
-    for family in FAMILIES
-    for name in (*family.dropout.values(), "classifier_dropout_prob", "cls_dropout")
-}
 
 
 def pair(kind: str, longest: int, **changes: Any) -> tuple[PreTrainedModel, PreTrainedModel]:
