@@ -51,6 +51,8 @@ class Family:
         longest_input: how many tokens a model with this configuration can see at once.
         n_layers: name of the number of layers in the configuration.
         layers: path of the list of layers, lowest first; ``None`` where all depths share one.
+        stack: path of what runs the layers, a module or their list, with hidden states and mask as its first
+            arguments; ``None`` where they cannot run without padding.
         pooler: path of the pooler; ``None`` where the head does the pooling.
         final_norm: path of a normalisation after the last layer.
         query_and_value: last names of the linear layers that make queries and values; where one makes the
@@ -64,6 +66,7 @@ class Family:
     longest_input: Callable[[Config], int | None] = all_positions
     n_layers: str = "num_hidden_layers"
     layers: str | None
+    stack: str | None = None
     pooler: str | None = None
     final_norm: str | None = None
     query_and_value: tuple[str, ...]
@@ -81,6 +84,7 @@ FAMILIES: tuple[Family, ...] = (
         model_types=("bert",),
         dropout=_BERT_DROPOUT,
         layers="encoder.layer",
+        stack="encoder",
         pooler="pooler",
         query_and_value=("query", "value"),
     ),
@@ -91,6 +95,7 @@ FAMILIES: tuple[Family, ...] = (
         dropout=_BERT_DROPOUT,
         longest_input=positions_after_padding,
         layers="encoder.layer",
+        stack="encoder",
         query_and_value=("query", "value"),
     ),
     Family(
@@ -99,6 +104,7 @@ FAMILIES: tuple[Family, ...] = (
         recipe=ALBERT,
         dropout={**_BERT_DROPOUT, "classifier_dropout": "classifier_dropout_prob"},
         layers=None,
+        stack="encoder",
         pooler="pooler",
         query_and_value=("query", "value"),
     ),
@@ -107,6 +113,7 @@ FAMILIES: tuple[Family, ...] = (
         model_types=("electra",),
         dropout=_BERT_DROPOUT,
         layers="encoder.layer",
+        stack="encoder",
         query_and_value=("query", "value"),
     ),
     Family(
@@ -133,6 +140,7 @@ FAMILIES: tuple[Family, ...] = (
         },
         n_layers="n_layers",
         layers="transformer.layer",
+        stack="transformer",
         query_and_value=("q_lin", "v_lin"),
     ),
     Family(
@@ -144,6 +152,7 @@ FAMILIES: tuple[Family, ...] = (
             "classifier_dropout": "classifier_dropout",
         },
         layers="layers",
+        stack="layers",
         final_norm="final_norm",
         query_and_value=("Wqkv",),
     ),
