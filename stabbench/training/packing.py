@@ -207,7 +207,8 @@ def _lay_out(encoder: nn.Module, arguments: tuple[Any, ...], named: dict[str, An
     mask = named.get("attention_mask")
     config: Any = encoder.config
     asked = any(
-        named.get(name, getattr(config, name, False)) for name in ("output_hidden_states", "output_attentions")
+        named.get(name, getattr(config, name, False))
+        for name in ("output_hidden_states", "output_attentions")
     )
     if asked or mask is None or mask.ndim != 2:
         return None
