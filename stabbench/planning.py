@@ -14,7 +14,6 @@ from typing import Any
 from stabbench import metrics, models, tasks
 from stabbench.errors import StabbenchError, code_of_others
 from stabbench.overrides import check_effect, check_length, override
-from stabbench.recipe import Recipe
 from stabbench.requests import Group, Request, RunId
 from stabbench.spec import STREAMS, FineTuning, ModelSpec, RunSpec, Seeds, StrategySpec, TaskSpec
 from stabbench.strategies import Intermediate
@@ -161,7 +160,7 @@ def _request(
         ),
         recipe=recipe,
         start=start.spec if start else None,
-        amended=(*_amended(recipe), *strategy.amended(model.config)),
+        amended=strategy.amended(model.config),
     )
     return Request(
         spec=RunSpec(work=work, seeds=Seeds.all(0)),
@@ -172,11 +171,6 @@ def _request(
         start=start,
         save_model=options.save_models,
     )
-
-
-def _amended(recipe: Recipe) -> tuple[str, ...]:
-    """Return what of the trainer was mended since ``TRAINER_VERSION`` and changes a run of this recipe."""
-    return ("tf32 holds for the whole step",) if recipe.precision == "tf32" else ()
 
 
 OWN_LENGTH = ("epochs", "steps", "evaluations_per_epoch")

@@ -23,7 +23,7 @@ FORMAT_VERSION = 1
 Fields that are added later do not raise it (see ``Stored``); ``docs/formats.md`` has the policy.
 """
 
-TRAINER_VERSION = 1
+TRAINER_VERSION = 2
 """Raised whenever the trainer computes something else for the same specification."""
 
 Direction = Literal["higher", "lower"]

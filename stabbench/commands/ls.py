@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from stabbench import models, tasks
+from stabbench.models.families import FAMILIES
 from stabbench.strategies import REGISTRY as STRATEGIES
 from stabbench.strategies.catalog import parameters_of, support_of
 from stabbench.suite import Suite, find_suites
@@ -64,6 +65,9 @@ def _models(verbose: bool) -> Iterator[str]:
         if verbose:
             changed = model.recipe.model_dump(exclude_defaults=True)
             yield f"{'':<20}recipe: {', '.join(f'{k}={v}' for k, v in changed.items()) or 'the default'}"
+    for family in FAMILIES if verbose else ():
+        how = "without padding" if family.stack is not None else "padded: their attention is their own"
+        yield f"{family.label:<20}{', '.join(family.model_types)}: layers run {how}"
 
 
 def _suites(verbose: bool) -> Iterator[str]:

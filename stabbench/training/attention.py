@@ -27,6 +27,9 @@ NAME = "stabbench"
 BIAS = "_stabbench_bias"
 """The attribute of a mask that holds what it adds to the scores."""
 
+SPARE = "_stabbench_spare"
+"""The attribute of a mask that holds it with the columns that softmax likes."""
+
 
 def dropout_mask(shape: torch.Size, p: float, dtype: torch.dtype) -> torch.Tensor:
     """Return a mask that is 0 with probability ``p`` and else 1 / (1 - p), from torch's global CPU generator.
@@ -108,23 +111,14 @@ def attention(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs
         )
         return result
-    batch, heads, tokens, width = query.shape
-    scale = width**-0.5 if scaling is None else scaling
-    keys = key.shape[-2]
-    spare = -keys % COLUMNS
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    spare = -key.shape[-2] % COLUMNS
     if spare:
-        key = nn.functional.pad(key, (0, 0, 0, spare))
-        value = nn.functional.pad(value, (0, 0, 0, spare))
-    # `matmul` of four dimensions comes to the same `bmm`, by way of twice as many autograd nodes
-    query, key, value = ((query * scale).flatten(0, 1), key.flatten(0, 1), value.flatten(0, 1))
-    scores = torch.bmm(query, key.transpose(1, 2)).view(batch, heads, tokens, -1)
+        key, value = (nn.functional.pad(x, (0, 0, 0, spare)) for x in (key, value))
     if spare or attention_mask is not None:
-        scores = scores + _bias_of(attention_mask, keys, spare, scores)
-    weights = torch.softmax(scores, dim=-1)
-    if dropout > 0.0:
-        weights = weights * dropout_mask(weights.shape, dropout, weights.dtype)
-    mixed = torch.bmm(weights.flatten(0, 1), value).view(batch, heads, tokens, -1)
-    return mixed.transpose(1, 2).contiguous(), None
+        attention_mask = _with_spare(attention_mask, key, spare)
+    mixed = _by_hand(query, key, value, attention_mask, dropout, scale)
+    return mixed.view(query.shape).transpose(1, 2).contiguous(), None
 
 
 def _packed(
@@ -149,51 +143,77 @@ def _packed(
     """
     heads, tokens, width = query.shape[1:]
     scale = width**-0.5 if scaling is None else scaling
-    query, key, value = (x[0].transpose(0, 1).reshape(-1, width) for x in (query * scale, key, value))
+    kernel = _by_hand if query.device.type == "cpu" and query.dtype == torch.float32 else _fused
+    query, key, value = (x[0].transpose(0, 1).reshape(-1, width) for x in (query, key, value))
     mixed = []
     for group in rows.groups(heads):
-        spread = [
-            take(x[group.start * heads : group.end * heads], group.spread, group.gather, filled=False).view(
-                -1, group.shape[2], width
-            )
+        own = slice(group.start * heads, group.end * heads)
+        q, k, v = (
+            take(x[own], group.spread, group.gather, filled=False).view(*group.shape, width)
             for x in (query, key, value)
-        ]
-        scores = torch.bmm(spread[0], spread[1].transpose(1, 2)).view(*group.shape, -1)
-        scores = scores + group.bias.to(scores.dtype)
-        if window is not None and group.shape[2] > window:
-            place = torch.arange(group.shape[2], device=scores.device)
-            far = (place - place[:, None]).abs() >= window
-            scores = scores.masked_fill(far, torch.finfo(scores.dtype).min)
-        weights = torch.softmax(scores, dim=-1)
-        if dropout > 0.0:
-            weights = weights * dropout_mask(weights.shape, dropout, weights.dtype)
-        seen = torch.bmm(weights.flatten(0, 1), spread[2]).view(-1, width)
-        mixed.append(take(seen, group.gather, group.refill, filled=False))
+        )
+        seen = kernel(q, k, v, group.visible(window), dropout, scale)
+        mixed.append(take(seen.reshape(-1, width), group.gather, group.refill, filled=False))
     found = mixed[0] if len(mixed) == 1 else torch.cat(mixed)
     return found.view(1, tokens, heads, width)
 
 
-def _bias_of(mask: torch.Tensor | None, tokens: int, spare: int, scores: torch.Tensor) -> torch.Tensor:
-    """Return ``_bias``, made once for all layers of a forward pass: they are handed the same mask."""
-    made: torch.Tensor | None = getattr(mask, BIAS, None)
-    if made is None or made.dtype != scores.dtype:
-        made = _bias(mask, tokens, spare, scores)
-        if mask is not None:
-            setattr(mask, BIAS, made)
+def _fused(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    visible: torch.Tensor,
+    dropout: float,
+    scale: float,
+) -> torch.Tensor:
+    """Return torch's own attention over [rows, heads, longest, width]."""
+    return nn.functional.scaled_dot_product_attention(
+        query, key, value, visible, dropout_p=dropout, scale=scale
+    )
+
+
+def _by_hand(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    visible: torch.Tensor | None,
+    dropout: float,
+    scale: float,
+) -> torch.Tensor:
+    """Return the same, as it is cheap on a CPU, in the shape [rows * heads, longest, width]."""
+    # `matmul` of four dimensions comes to the same `bmm`, by way of twice as many autograd nodes
+    products = torch.bmm((query * scale).flatten(0, 1), key.flatten(0, 1).transpose(1, 2))
+    scores = products.view(*query.shape[:3], -1)
+    if visible is not None:
+        scores = scores + bias_of(visible, query.dtype)
+    weights = torch.softmax(scores, dim=-1)
+    if dropout > 0.0:
+        weights = weights * dropout_mask(weights.shape, dropout, weights.dtype)
+    return torch.bmm(weights.flatten(0, 1), value.flatten(0, 1))
+
+
+def bias_of(visible: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Return what is added to scores, 0 or a very negative number; made once for all layers."""
+    made: torch.Tensor | None = getattr(visible, BIAS, None)
+    if made is None or made.dtype != dtype:
+        low = torch.finfo(dtype).min
+        made = torch.zeros(visible.shape, dtype=dtype, device=visible.device).masked_fill_(~visible, low)
+        setattr(visible, BIAS, made)
     return made
 
 
-def _bias(mask: torch.Tensor | None, tokens: int, spare: int, scores: torch.Tensor) -> torch.Tensor:
-    """Return what is added to the scores: 0 for a visible key, a very negative number for others."""
-    low = torch.finfo(scores.dtype).min
-    if mask is None:
-        bias = scores.new_zeros(1, 1, 1, tokens + spare)
-        bias[..., tokens:] = low
-        return bias
-    if mask.shape[-2] > 1 and mask.stride(-2) == 0:  # every query sees the same keys
-        mask = mask[:, :, :1]
-    bias = scores.new_zeros(mask.shape).masked_fill_(~mask, low)
-    return nn.functional.pad(bias, (0, spare), value=low) if spare else bias
+def _with_spare(mask: torch.Tensor | None, key: torch.Tensor, spare: int) -> torch.Tensor:
+    """Return a mask that hides the columns added, made once for all layers: they are handed the same mask."""
+    made: torch.Tensor | None = getattr(mask, SPARE, None)
+    if made is None:
+        if mask is None:
+            real = key.new_ones(1, 1, 1, key.shape[-2] - spare, dtype=torch.bool)
+        else:  # mostly every query sees the same keys
+            real = mask[:, :, :1] if mask.shape[-2] > 1 and mask.stride(-2) == 0 else mask
+        made = nn.functional.pad(real, (0, spare))
+        if mask is not None:
+            setattr(mask, SPARE, made)
+    return made
 
 
 def mask(*args: Any, **kwargs: Any) -> torch.Tensor | None:

@@ -10,6 +10,7 @@ from transformers import PreTrainedTokenizerBase
 
 from stabbench.strategies import Batch
 from stabbench.tasks import Split
+from stabbench.training.packing import note_lengths
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,11 @@ class Tokens:
 
     def batch(self, rows: torch.Tensor) -> Batch:
         """Return the batch of some rows (a CPU tensor), padded to the longest of them."""
-        longest = int(self.lengths[rows].max())
+        lengths = self.lengths[rows]
+        longest = int(lengths.max())
         index = rows.to(self.labels.device, non_blocking=True)
         batch = {name: tensor[index, :longest] for name, tensor in self.inputs.items()}
+        note_lengths(batch["attention_mask"], lengths)
         batch["labels"] = self.labels[index]
         return batch
 

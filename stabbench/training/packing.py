@@ -5,20 +5,20 @@ encoder the hidden states [rows, longest, width] are packed into [1, tokens, wid
 by side, and only attention has to know where a row begins. What comes before (embeddings) and after (pooler,
 head) sees padded tensors, so models, strategies and whatever else surrounds the layers need not know of it.
 
-``install`` sets three hooks. The encoder's notes how the rows lie and hands that to the layers in the place of
-the mask; the stack's own two pack and unpack. A call that asks for hidden states or attention weights takes
-the padded way, which is the tests' reference.
+``install`` sets three hooks. The encoder's notes how the rows lie and hands that to the layers in the place
+of the mask; the stack's own two pack and unpack. A call that asks for hidden states or attention weights
+takes the padded way, which is the tests' reference.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import nn
+from transformers import PreTrainedModel
 
 from stabbench.models.families import family_of
 from stabbench.models.structure import encoder_of
@@ -74,8 +74,10 @@ class Rows:
 
     def _divided(self, heads: int) -> Iterator[Group]:
         longest = int(self.lengths[-1])
-        chunks = min(GROUPS if longest > GROUP_FROM else 1, len(self.lengths))
-        start, waiting = 0, []
+        many = longest > GROUP_FROM and self.device.type == "cpu"  # a GPU likes few kernels
+        chunks = min(GROUPS if many else 1, len(self.lengths))
+        start = 0
+        waiting: list[torch.Tensor] = []
         for chunk in self.lengths.tensor_split(chunks):
             if waiting and _rounded(waiting[-1]) != _rounded(chunk):
                 group = Group.of(torch.cat(waiting), start, heads, self.device)
@@ -83,12 +85,6 @@ class Rows:
                 start, waiting = group.end, []
             waiting.append(chunk)
         yield Group.of(torch.cat(waiting), start, heads, self.device)
-
-    @cached_property
-    def offsets(self) -> torch.Tensor:
-        """Where each row begins among the packed tokens, and the end, [rows + 1]."""
-        ends = self.lengths.cumsum(0)
-        return nn.functional.pad(ends, (1, 0)).to(self.device, non_blocking=True)
 
 
 def _rounded(lengths: torch.Tensor) -> int:
@@ -108,8 +104,7 @@ class Group:
         spread: for each padded place the packed one that it takes: padding takes its row's first token.
         gather: for each packed place the padded one.
         refill: like ``spread``, but tokens * heads where padding is.
-        bias: what is added to scores, [rows, 1, 1, longest]: 0, or a very negative number at padding.
-        real: which keys are tokens, [rows, longest].
+        real: which keys are tokens, [rows, 1, 1, longest].
     """
 
     start: int
@@ -118,8 +113,8 @@ class Group:
     spread: torch.Tensor
     gather: torch.Tensor
     refill: torch.Tensor
-    bias: torch.Tensor
     real: torch.Tensor
+    _windows: dict[int, torch.Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, lengths: torch.Tensor, start: int, heads: int, device: torch.device) -> Group:
@@ -133,11 +128,22 @@ class Group:
         refill = torch.where(real[:, None], spread, tokens * heads)
         place = (torch.arange(rows)[:, None] * (heads * longest) + column)[real]
         gather = place[:, None] + torch.arange(heads) * longest
-        bias = torch.zeros(rows, 1, 1, longest).masked_fill_(
-            ~real[:, None, None], torch.finfo(torch.float32).min
-        )
-        moved = (t.to(device, non_blocking=True) for t in (spread.view(-1), gather.view(-1), refill.view(-1)))
-        return cls(start, start + tokens, (rows, heads, longest), *moved, bias.to(device), real.to(device))
+        indices = (spread.view(-1), gather.view(-1), refill.view(-1), real[:, None, None])
+        spread, gather, refill, real = (index.to(device, non_blocking=True) for index in indices)
+        return cls(start, start + tokens, (rows, heads, longest), spread, gather, refill, real)
+
+    def visible(self, window: int | None) -> torch.Tensor:
+        """Return which keys a query sees, [rows, 1, 1 or longest, longest], the same tensor for all layers.
+
+        Args:
+            window: only keys that are less than so many tokens away; ``None`` for all of the row.
+        """
+        if window is None or window >= self.shape[2]:
+            return self.real
+        if window not in self._windows:
+            place = torch.arange(self.shape[2], device=self.real.device)
+            self._windows[window] = self.real & ((place - place[:, None]).abs() < window)
+        return self._windows[window]
 
 
 class _Take(torch.autograd.Function):
@@ -150,23 +156,23 @@ class _Take(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> Any:
-        return _Take.apply(gradients[0], *ctx.indices), None, None, None
+        return take(gradients[0], *ctx.indices), None, None, None
 
 
 def _with_zeros(x: torch.Tensor, more: bool) -> torch.Tensor:
     return torch.cat([x, x.new_zeros(1, x.shape[1])]) if more else x
 
 
-def take(x: torch.Tensor, there: torch.Tensor, back: torch.Tensor, *, filled: bool) -> torch.Tensor:
+def take(x: torch.Tensor, there: torch.Tensor, back: torch.Tensor, filled: bool) -> torch.Tensor:
     """Return ``x[there]``, shape [len(there), width].
 
     Args:
         x: [n, width].
         there: for each row of the result its row of ``x``.
-        back: for each row of ``x`` its row in the result. What ``there`` repeats has no gradient but that one.
+        back: for each row of ``x`` its row in the result; what ``there`` repeats has no other gradient.
         filled: whether ``there`` may be n, which is a row of zeros; else ``back`` may be ``len(there)``.
     """
-    taken: torch.Tensor = _Take.apply(x, there, back, filled)
+    taken: torch.Tensor = _Take.apply(x, there, back, filled)  # type: ignore[no-untyped-call]
     return taken
 
 
@@ -186,7 +192,7 @@ def is_packable(model_type: object) -> bool:
     return family is not None and family.stack is not None
 
 
-def install(model: nn.Module) -> None:
+def install(model: PreTrainedModel) -> None:
     """Let the layers of a classifier run without padding, where its family is known to allow it.
 
     The model must attend by ``stabbench.training.attention``.
@@ -244,7 +250,7 @@ def _unpack(stack: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any],
     if rows is None:
         return None
     hidden = output if isinstance(output, torch.Tensor) else output.last_hidden_state
-    padded = take(hidden[0], rows.unpack, rows.pack, filled=True).unflatten(0, rows.shape)
+    padded = take(hidden[0], rows.unpack, rows.pack, filled=True).view(*rows.shape, -1)
     if isinstance(output, torch.Tensor):
         return padded
     output.last_hidden_state = padded

@@ -9,6 +9,8 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
 
+from stabbench.models.families import FAMILIES
+
 COMMON = {"vocab_size": 40, "num_labels": 2}
 SIZES: dict[str, Any] = {
     "hidden_size": 16,
@@ -39,6 +41,14 @@ CONFIGS: dict[str, dict[str, Any]] = {
     },
     "mpnet": {**SIZES, "max_position_embeddings": 26, "pad_token_id": 1},
 }
+
+
+NO_DROPOUT = {
+    name: 0.0
+    for family in FAMILIES
+    for name in (*family.dropout.values(), "classifier_dropout", "classifier_dropout_prob", "cls_dropout")
+}
+"""No dropout, under every name that it has in a configuration."""
 
 
 def tiny(kind: str) -> PreTrainedModel:
