@@ -75,7 +75,8 @@ class Layout:
             place = group.gather.view(-1, 1, heads)
             collect.append((place + size * qkv[:, None] + 3 * start).view(-1))
             gather.append(group.gather + start)
-            bias = group.bias.to(dtype).expand(n_rows, heads, 1, longest).reshape(-1, 1, longest)
+            bias = attention.bias_of(group.visible(None), dtype)
+            bias = bias.expand(n_rows, heads, 1, longest).reshape(-1, 1, longest)
             parts.append(Part(start, start + size, (n_rows * heads, longest, longest), bias))
             start += size
         return cls(tuple(parts), torch.cat(spread), torch.cat(collect), torch.cat(gather), start)
