@@ -36,7 +36,6 @@ def dropout_mask(shape: torch.Size, p: float, dtype: torch.dtype) -> torch.Tenso
 
     The probability is rounded to a multiple of 2^-16.
     """
-    threshold = round(p * 65536)
     count, columns = shape.numel(), shape[-1]
     if columns % 4:
         words = torch.empty((count + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
@@ -44,9 +43,14 @@ def dropout_mask(shape: torch.Size, p: float, dtype: torch.dtype) -> torch.Tenso
     else:  # the same words, in rows: one view where the other way takes three
         words = torch.empty((*shape[:-1], columns // 4), dtype=torch.int64).random_(-(2**63), None)
         bits = words.view(torch.int16)
-    kept = torch.empty(shape, dtype=dtype)  # written as numbers: casting a boolean costs more than comparing
-    torch.ge(bits, threshold - 32768, out=kept)
-    return kept.mul_(65536 / (65536 - threshold))
+    return keep(bits, p, torch.empty(shape, dtype=dtype))
+
+
+def keep(bits: torch.Tensor, p: float, out: torch.Tensor) -> torch.Tensor:
+    """Write into ``out`` the mask that random 16-bit integers stand for, and return it."""
+    threshold = round(p * 65536)
+    torch.ge(bits, threshold - 32768, out=out)  # as numbers: casting a boolean costs more than comparing
+    return out.mul_(65536 / (65536 - threshold))
 
 
 class Dropout(nn.Dropout):

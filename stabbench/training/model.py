@@ -27,7 +27,7 @@ from stabbench.models.checks import NO_PAD
 from stabbench.models.families import dropout_keys
 from stabbench.models.files import digest, folder_files, snapshot
 from stabbench.recipe import Recipe
-from stabbench.training import attention, packing, streams
+from stabbench.training import attention, layers, packing, streams
 
 transformers_logging.set_verbosity_error()
 transformers_logging.disable_progress_bar()
@@ -101,6 +101,7 @@ class Pretrained:
         check_embeddings(location, model, tokenizer)
         attention.replace_dropout(model)
         packing.install(model)
+        layers.install(model)
         remember_signatures(model)
         return cls(model, tokenizer, fresh, backend)
 
