@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from operator import mul
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -58,13 +57,17 @@ def _margins(counts: Counts) -> tuple[list[int], list[int]]:
 def _covariance(counts: Counts) -> int:
     """Return n^2 times the covariance of true and predicted labels (Gorodkin, 2004); 0 for one answer."""
     true, predicted = _margins(counts)
-    return _right(counts) * sum(true) - sum(map(mul, true, predicted))
+    return _right(counts) * sum(true) - _product(true, predicted)
+
+
+def _product(one: list[int], other: list[int]) -> int:
+    return sum(a * b for a, b in zip(one, other, strict=True))
 
 
 def _matthews(counts: Counts) -> float:
     true, predicted = _margins(counts)
     squared = sum(true) ** 2
-    variances = (squared - sum(map(mul, true, true))) * (squared - sum(map(mul, predicted, predicted)))
+    variances = (squared - _product(true, true)) * (squared - _product(predicted, predicted))
     return _covariance(counts) / math.sqrt(variances) if variances else 0.0
 
 
