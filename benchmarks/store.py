@@ -3,8 +3,8 @@
     python benchmarks/store.py [--runs 1000 3000 10000] [--folder DIR]
 
 Makes each store once (generated runs of two strategies on two mini tasks, with traces, predictions and as
-many evaluations as `ours` has), then times each of these as a process of its own, three times. pytest's own time
-is that of as many items that do nothing.
+many evaluations as `ours` has), then times each of these as a process of its own, three times.
+pytest's own time is that of as many items that do nothing.
 """
 
 from __future__ import annotations
