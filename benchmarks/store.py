@@ -1,10 +1,10 @@
 """A store of many runs: how long do `load`, a replay of its suite and the leaderboard take?
 
-    python benchmarks/store.py [--runs 10000] [--folder DIR]
+    python benchmarks/store.py [--runs 1000 3000 10000] [--folder DIR]
 
-Makes the store once (generated runs of two strategies on two mini tasks, with traces, predictions and as many
-evaluations as `ours` has), then times each of these as a process of its own, three times. pytest's own time
-is that of as many items that do nothing.
+Makes each store once (generated runs of two strategies on two mini tasks, with traces, predictions and as
+many evaluations as `ours` has), then times each of these as a process of its own, three times.
+pytest's own time is that of as many items that do nothing.
 """
 
 from __future__ import annotations
@@ -52,21 +52,23 @@ def test_nothing(number):
 
 def fill(folder: Path, runs: int) -> None:
     """Write a project: a suite, tests that do nothing, and a store with every run of the suite."""
+    folder.mkdir(parents=True, exist_ok=True)
     seeds = runs // (len(TASKS) * len(STRATEGIES))
     (folder / "pyproject.toml").write_text("")
     (folder / "test_suite.py").write_text(SUITE.format(tasks=TASKS, seeds=seeds))
     (folder / "test_nothing.py").write_text(NOTHING.format(runs=runs))
-    store, rng = Store(folder / ".stabbench"), np.random.default_rng(0)
+    store, rng, took = Store(folder / ".stabbench"), np.random.default_rng(0), []
     for task in TASKS:
         labels = np.array(tasks.load(tasks.get(task)).dev.labels)
         suite = Suite(task=task, models=["mini-bert"], seeds=seeds)
         for strategy in STRATEGIES:
             for request in plan_group(suite, task, "mini-bert", strategy, PlanOptions()).requests:
-                write(store, request.spec, labels, rng)
+                took.append(write(store, request.spec, labels, rng))
+    print(f"{'a record written':<28}{statistics.median(took) * 1e3:7.2f} ms")
 
 
-def write(store: Store, spec, labels: np.ndarray, rng: np.random.Generator) -> None:
-    """Write one run with made-up numbers of the usual shape."""
+def write(store: Store, spec, labels: np.ndarray, rng: np.random.Generator) -> float:
+    """Write one run with made-up numbers of the usual shape, and return the seconds that the store took."""
     work, total = spec.fine_tuning, spec.fine_tuning.total_updates
     epochs = work.recipe.epochs
     logits = rng.normal(size=(len(labels), 2)).astype(np.float32)
@@ -102,7 +104,9 @@ def write(store: Store, spec, labels: np.ndarray, rng: np.random.Generator) -> N
         "best_logits": logits,
         "dev_labels": labels,
     }
+    start = time.perf_counter()
     store.write(record, arrays)
+    return time.perf_counter() - start
 
 
 LOAD = """
@@ -133,26 +137,34 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--runs", type=int, default=10_000, help="runs in the store; default: 10,000")
-    parser.add_argument("--folder", type=Path, help="where it is made and kept; default: a temporary one")
+    parser.add_argument("--runs", type=int, nargs="+", default=[10_000], help="runs in the store, or several")
+    parser.add_argument(
+        "--folder", type=Path, help="where stores are made and kept; default: a temporary one"
+    )
     options = parser.parse_args()
     folder = options.folder or Path(tempfile.mkdtemp(prefix="store-"))
-    folder.mkdir(parents=True, exist_ok=True)
     try:
-        if not (folder / ".stabbench").exists():
-            fill(folder, options.runs)
-        python = sys.executable
-        session = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-        timed("load, index built", [python, "-c", LOAD], folder)
-        timed("load", [python, "-c", LOAD], folder)
-        own = timed("pytest's own time", [*session, "test_nothing.py"], folder)
-        strategies = [word for name in STRATEGIES for word in ("--strategy", name)]
-        replay = timed("replay", [*session, "test_suite.py", "--stab-replay", *strategies], folder)
-        print(f"{'replay beyond pytest':<28}{replay - own:7.2f} s")
-        timed("leaderboard", [python, "-m", "stabbench", "leaderboard", "--out", "board"], folder)
+        for runs in options.runs:
+            print(f"{runs} runs")
+            measure(folder / str(runs), runs)
     finally:
         if options.folder is None:
             shutil.rmtree(folder)
+
+
+def measure(folder: Path, runs: int) -> None:
+    """Fill a store, unless it is there, and time what reads it."""
+    if not (folder / ".stabbench").exists():
+        fill(folder, runs)
+    python = sys.executable
+    session = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    timed("load, index built", [python, "-c", LOAD], folder)
+    timed("load", [python, "-c", LOAD], folder)
+    own = timed("pytest's own time", [*session, "test_nothing.py"], folder)
+    strategies = [word for name in STRATEGIES for word in ("--strategy", name)]
+    replay = timed("replay", [*session, "test_suite.py", "--stab-replay", *strategies], folder)
+    print(f"{'replay beyond pytest':<28}{replay - own:7.2f} s")
+    timed("leaderboard", [python, "-m", "stabbench", "leaderboard", "--out", "board"], folder)
 
 
 if __name__ == "__main__":

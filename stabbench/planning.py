@@ -95,8 +95,7 @@ def plan_group(suite: Suite, task: str, model: str, strategy: str, options: Plan
 def _with_seed(request: Request, run: RunId, options: PlanOptions) -> Request:
     seed, replicate = run
     seeds = Seeds(**{name: seed if name in options.streams else options.held_seed for name in STREAMS})
-    spec = request.spec.model_copy(update={"seeds": seeds, "replicate": replicate})
-    return request.model_copy(update={"spec": spec})
+    return request.model_copy(update={"spec": request.spec.reseeded(seeds, replicate)})
 
 
 def _request(

@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from stabbench.recipe import Recipe
-from stabbench.stored import Frozen, Stored, digest
+from stabbench.stored import Frozen, Stored, canonical_json, digest
 
 FORMAT_VERSION = 1
 """Version of a specification's layout; it is part of every key, so it rises only when old keys must end.
@@ -180,6 +180,10 @@ class Command(Stored):
     environment: dict[str, str] = Field(default_factory=dict)
 
 
+SEEDED = ["seeded"]
+"""Stands in a specification's text where a run has its own seeds."""
+
+
 def _with_tuples(data: Any) -> Any:
     """Return JSON data with a tuple for every list."""
     if isinstance(data, dict):
@@ -244,6 +248,25 @@ class RunSpec(Stored):
         return digest(self.model_dump(mode="json"))
 
     @cached_property
+    def text_around_seeds(self) -> tuple[str, str, str]:
+        """The canonical JSON before, between and after the replicate and the seeds."""
+        data = {**self.model_dump(mode="json"), "replicate": SEEDED, "seeds": SEEDED}
+        before, between, after = canonical_json(data).split(canonical_json(SEEDED))
+        return before, between, after
+
+    def key_with(self, seeds: Seeds, replicate: int) -> str:
+        """Return the key of the run with other seeds: the ``key`` of ``reseeded``, in a tenth of its time."""
+        before, between, after = self.text_around_seeds
+        text = f"{before}{replicate}{between}{canonical_json(dict(seeds))}{after}"
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def reseeded(self, seeds: Seeds, replicate: int = 0) -> Self:
+        """Return the run with other seeds, its key known."""
+        run = self.model_copy(update={"seeds": seeds, "replicate": replicate})
+        run.__dict__["key"] = self.key_with(seeds, replicate)  # where cached_property looks for it
+        return run
+
+    @cached_property
     def group(self) -> str:
         """Digest of all but the seeds: runs of one group are one sample."""
         return digest(self.model_dump(mode="json", exclude={"seeds", "replicate"}))
@@ -256,7 +279,7 @@ class RunSpec(Stored):
     def __copy__(self) -> Self:
         """Return a copy without the digests, which are not those of what ``model_copy`` makes of it."""
         copied = super().__copy__()
-        for name in ("key", "group"):
+        for name in ("key", "group", "text_around_seeds"):
             copied.__dict__.pop(name, None)
         return copied
 

@@ -49,16 +49,25 @@ def _f1(counts: Counts) -> float:
     return float(_f1s(counts)[1]) if len(counts) == 2 else _mean(_f1s(counts))
 
 
+def _margins(counts: Counts) -> tuple[list[int], list[int]]:
+    """Return the rows by true and by predicted label."""
+    return list(map(sum, counts)), list(map(sum, zip(*counts, strict=True)))
+
+
 def _covariance(counts: Counts) -> int:
     """Return n^2 times the covariance of true and predicted labels (Gorodkin, 2004); 0 for one answer."""
-    pairs = zip(map(sum, counts), map(sum, zip(*counts, strict=True)), strict=True)
-    return _right(counts) * _rows(counts) - sum(true * predicted for true, predicted in pairs)
+    true, predicted = _margins(counts)
+    return _right(counts) * sum(true) - _product(true, predicted)
+
+
+def _product(one: list[int], other: list[int]) -> int:
+    return sum(a * b for a, b in zip(one, other, strict=True))
 
 
 def _matthews(counts: Counts) -> float:
-    variances = 1
-    for margin in (map(sum, counts), map(sum, zip(*counts, strict=True))):
-        variances *= _rows(counts) ** 2 - sum(n * n for n in margin)
+    true, predicted = _margins(counts)
+    squared = sum(true) ** 2
+    variances = (squared - _product(true, true)) * (squared - _product(predicted, predicted))
     return _covariance(counts) / math.sqrt(variances) if variances else 0.0
 
 

@@ -80,10 +80,18 @@ class Story:
     properties: list[tuple[str, object]] = field(default_factory=list)
     expected: bool = False
     mended: bool = False
+    _values: dict[str, list[Any]] = field(default_factory=dict, repr=False)
+
+    def carry(self, properties: list[tuple[str, object]]) -> None:
+        """Note what the latest report carries."""
+        self.properties = properties
+        self._values = {}
 
     def values(self, name: str) -> list[Any]:
-        """Return the properties of a name."""
-        return [json.loads(str(value)) for key, value in self.properties if key == name]
+        """Return the properties of a name, each read once: a session asks for all of them many times."""
+        if name not in self._values:
+            self._values[name] = [json.loads(str(value)) for key, value in self.properties if key == name]
+        return self._values[name]
 
     @property
     def is_ours(self) -> bool:
@@ -169,7 +177,8 @@ class Ledger:
         story = self.stories[report.nodeid]
         if story.outcomes.get(when) != "failed":  # a subtest reports beside its test
             story.outcomes[when] = report.outcome
-        story.properties = report.user_properties or story.properties
+        if report.user_properties:
+            story.carry(report.user_properties)
         if "FAIL" in story.outcomes_of_verdicts:
             self.gave_fail.add(report.nodeid)
         story.expected |= hasattr(report, "wasxfail")

@@ -89,16 +89,17 @@ def imported_key(record: RunRecord) -> str:
 
 
 def _counts(record: RunRecord, metric: Metric) -> Iterator[str]:
-    counts = record.dev_counts
+    counts, labels = record.dev_counts, record.fine_tuning.task.n_labels if record.fine_tuning else None
     for kind, score in _scores(record):
         if not _within(metric, score.value):
             yield f"{kind}: no {record.metric} is {score.value}"
         if (matrix := score.confusion) is None:
             continue
-        yield from (f"{kind}: {wrong}" for wrong in _impossible(record, matrix))
+        wrong = _impossible(matrix, labels or len(matrix), record.dev_counts)
+        if wrong is not None:
+            yield f"{kind}: {wrong}"
         counts = counts or tuple(map(sum, matrix))
-        value = metric.value(matrix) if isinstance(metric, LabelMetric) else None
-        if value is not None and not _equal(value, score.value):
+        if isinstance(metric, LabelMetric) and not _equal(value := metric.value(matrix), score.value):
             yield f"{kind}: {record.metric} is {score.value}, where its counts give {value}"
     if not _within(metric, record.constant):
         yield f"constant: no {record.metric} is {record.constant}"
@@ -109,8 +110,11 @@ def _counts(record: RunRecord, metric: Metric) -> Iterator[str]:
     if record.floor is not None and record.fine_tuning is not None:
         yield "floor: of our own trainer's runs the counts tell what they learned"
     if counts is not None:
-        labels = record.fine_tuning.task.n_labels if record.fine_tuning else len(counts)
-        if min(counts, default=-1) < 0 or sum(counts) != record.n_dev or len(counts) != labels:
+        if (
+            min(counts, default=-1) < 0
+            or sum(counts) != record.n_dev
+            or len(counts) != (labels or len(counts))
+        ):
             yield f"the labels' counts {list(counts)} are not those of {record.n_dev} rows"
         constant = _constant(metric, counts)
         if constant is not None and not _equal(constant, record.constant):
@@ -187,15 +191,15 @@ def _scores(record: RunRecord) -> Iterator[tuple[str, Score]]:
     yield from ((f"evaluation {n}", score) for n, score in enumerate(record.evaluations, start=1))
 
 
-def _impossible(record: RunRecord, matrix: Counts) -> Iterator[str]:
-    work = record.fine_tuning
-    labels = work.task.n_labels if work is not None else len(matrix)
-    if len(matrix) != labels or any(len(row) != labels for row in matrix):
-        yield f"a confusion matrix that is not {labels} x {labels}"
-    elif min(map(min, matrix)) < 0:
-        yield "a negative count"
-    elif record.dev_counts is not None and tuple(map(sum, matrix)) != record.dev_counts:
-        yield "a confusion matrix of other labels than the dev set's"
+def _impossible(matrix: Counts, labels: int, rows: tuple[int, ...] | None) -> str | None:
+    """Return what no confusion matrix of so many labels, and of a dev set with such rows by label, can be."""
+    if len(matrix) != labels or any(map(labels.__ne__, map(len, matrix))):
+        return f"a confusion matrix that is not {labels} x {labels}"
+    if min(map(min, matrix)) < 0:
+        return "a negative count"
+    if rows is not None and tuple(map(sum, matrix)) != rows:
+        return "a confusion matrix of other labels than the dev set's"
+    return None
 
 
 def _equal(one: float, other: float) -> bool:

@@ -169,7 +169,7 @@ class Scores:
         """Number of failed runs among the finished ones."""
         return len(self.failed_seeds)
 
-    @property
+    @cached_property
     def failed_seeds(self) -> tuple[int, ...]:
         """Seeds of the failed runs."""
         return tuple(s for s, record in sorted(self.records.items()) if is_failed(record, self.checkpoint))

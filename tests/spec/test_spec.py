@@ -54,6 +54,17 @@ def test_a_spec_read_back_has_the_same_key() -> None:
     assert RunSpec.model_validate_json(spec.model_dump_json()).key == spec.key
 
 
+def test_a_reseeded_run_has_the_key_that_its_fields_give() -> None:
+    first = make_spec(start=make_spec(seeds=Seeds.all(3)))
+    seeds = Seeds(head=1, order=22, dropout=333, strategy=0)
+    reseeded = first.reseeded(seeds, replicate=4)
+    made = make_spec(start=make_spec(seeds=Seeds.all(3)), seeds=seeds, replicate=4)
+    assert reseeded == made
+    assert reseeded.key == first.key_with(seeds, 4) == made.key
+    assert reseeded.reseeded(Seeds.all(0)).key == first.key
+    assert reseeded.change(replicate=0).key != made.key
+
+
 @pytest.mark.parametrize("name", list(Recipe.model_fields))
 def test_every_hyperparameter_counts(name: str) -> None:
     changed = {
