@@ -34,8 +34,8 @@ ENVIRONMENT = {
 """What the results, or the safety of a fork, depend on."""
 
 READ_LATE = ("COLUMNS", "LINES", "OLDPWD", "PWD", "PY_COLORS", "TMPDIR", "USERPROFILE", "_")
-READ_LATE_PREFIXES = ("PYTEST_", "STABBENCH_")
-"""Variables that no import reads: a forked trainer has its asker's values of all variables."""
+READ_LATE_PREFIXES = ("PYTEST_", "STABBENCH_", "TORCHINDUCTOR_")
+"""Variables that no import reads (torch sets its own in who imports it); a trainer has its asker's of all."""
 
 
 def can_watch() -> bool:
@@ -52,7 +52,7 @@ def can_watch() -> bool:
 def environment_of(threads: int) -> dict[str, str]:
     """Return the environment of a trainer that this process starts, for runs of some CPU threads."""
     counts = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
-    return {**os.environ, **counts, **ENVIRONMENT}
+    return {"CUBLAS_WORKSPACE_CONFIG": ":4096:8", **os.environ, **counts, **ENVIRONMENT}
 
 
 def address_of(name: str, environment: Mapping[str, str]) -> str:
