@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +13,13 @@ from hypothesis import HealthCheck, settings
 from stabbench import Suite
 from stabbench.planning import PlanOptions, plan_group
 from stabbench.requests import Group, Request
+from stabbench.zygote import VARIABLE, Zygote
 from tests.toy import save_tiny_model, write_rows
 
 # tensors as small as here are no work for two threads: on a busy machine they only wait for each other
 os.environ["OMP_NUM_THREADS"] = "1"
+# the hub's files lie where they lie, also for sessions with a home of their own
+os.environ.setdefault("HF_HOME", str(Path("~/.cache/huggingface").expanduser()))
 
 READ_BY_SESSIONS = ("CI", "BUILD_NUMBER", "GITHUB_STEP_SUMMARY", "PYTEST_ADDOPTS", "PY_COLORS", "FORCE_COLOR")
 """What sessions read from the environment: it says how this machine runs our tests, not what they expect."""
@@ -26,13 +29,15 @@ settings.register_profile("stabbench", deadline=None, suppress_health_check=[Hea
 settings.load_profile("stabbench")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _same_everywhere() -> Iterator[None]:
-    """Let the sessions within tests print the same on a laptop and on a continuous integration."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in READ_BY_SESSIONS:
-            patch.delenv(name, raising=False)
-        yield
+def pytest_configure(config: pytest.Config) -> None:
+    """Let the sessions within tests print the same everywhere, and have their trainers from one zygote."""
+    for name in READ_BY_SESSIONS:
+        os.environ.pop(name, None)
+    if not hasattr(config, "workerinput"):
+        started = Zygote.start(uuid.uuid4().hex, threads=1, now=False)
+        if started is not None:
+            config.add_cleanup(started.close)
+            os.environ[VARIABLE] = started.name
 
 
 @dataclass(frozen=True)

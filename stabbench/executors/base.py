@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
+from stabbench import zygote
 from stabbench.registry import Registry
 from stabbench.requests import Outcome, Request
 from stabbench.runs import Store
@@ -25,12 +27,14 @@ class ExecutorOptions:
         devices: device names; empty for all of the machine.
         timeout: seconds that one run may train; ``None`` for no limit.
         start_timeout: seconds until it trains: a process to start, model and data to load; likewise.
+        zygote: name of the process from which trainers are forked; ``None`` for none.
     """
 
     threads: int = 1
     devices: tuple[str, ...] = ()
     timeout: float | None = RUN_SECONDS
     start_timeout: float | None = START_SECONDS
+    zygote: str | None = field(default_factory=lambda: os.environ.get(zygote.VARIABLE))
 
 
 class Job(Protocol):

@@ -116,7 +116,8 @@ class ProcessJob:
                     self._trainer.submit(self.requests[0])
             except (BrokenPipeError, EOFError):
                 how = self._trainer.kill()
-                if self._training or self._restarted:
+                lost = self._training and not self._trainer.orphaned  # else the run has no part in it
+                if lost or self._restarted:
                     return self._errored("crash", f"the trainer process ended with {how}.")
                 self._restarted = True  # it may have ended before it had the request
                 self._start()

@@ -4,36 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
-import subprocess
 import sys
 import tempfile
 import time
-import uuid
 from pathlib import Path
 from typing import Literal
 
 from stabbench.errors import StabbenchError
+from stabbench.executors import processes
 from stabbench.executors.base import ExecutorOptions
 from stabbench.requests import Request
 from stabbench.runs import Store
-from stabbench.training.children import end_marked, ending
 from stabbench.training.messages import Lines, Message, send
 from stabbench.training.progress import progress_file
 
 LOG_TAIL_BYTES = 16_384
 POLITE_SECONDS = 5.0
-MARK = "STABBENCH_TRAINER"
-
-ENVIRONMENT = {
-    "TOKENIZERS_PARALLELISM": "false",  # a process that forks has one thread
-    "OPENBLAS_NUM_THREADS": "1",  # likewise
-    "HF_DEACTIVATE_ASYNC_LOAD": "1",  # likewise
-    "DISABLE_SAFETENSORS_CONVERSION": "1",  # a thread, and the network
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "PYTHONHASHSEED": "0",  # a strategy may draw numbers in the order of a set
-}
-"""What the results, or the safety of a fork, depend on."""
 
 
 def _imports_from_here() -> bool:
@@ -56,30 +42,22 @@ class Trainer:
     def __init__(self, store: Store, options: ExecutorOptions) -> None:
         self.state: Literal["starting", "idle", "loading", "training"] = "starting"
         self._log = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - lives as long as the process
-        self._mark = uuid.uuid4().hex
-        # -P: a queue.py in the current folder is not the process's own
-        command = [sys.executable, "-P", "-m", "stabbench.training.process", str(store.root)]
-        command += ["--supervisor", str(os.getpid()), "--threads", str(options.threads)]
-        command += [word for device in options.devices for word in ("--device", device)]
+        arguments = [str(store.root), "--threads", str(options.threads)]
+        arguments += [word for device in options.devices for word in ("--device", device)]
         if _imports_from_here():
-            command += ["--here-first"]
-        if sys.platform != "linux":  # a fork is not safe there, or cannot be watched
-            command += ["--once"]
-        threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(options.threads))
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            bufsize=0,
-            env={**os.environ, **threads, **ENVIRONMENT, MARK: self._mark},
-            start_new_session=True,  # Ctrl-C is for the supervisor, which ends its trainer itself
-        )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._input, self._output = self._process.stdin, self._process.stdout
-        self._answers = Lines(self._output.fileno())
-        self._progress = progress_file(store, self._process.pid)
+            arguments += ["--here-first"]
+        theirs, self._input = os.pipe()
+        self._output, writing = os.pipe()
+        streams = theirs, writing, self._log.fileno()
+        try:
+            self._process = processes.start(arguments, options.zygote, options.threads, streams)
+        finally:
+            os.close(theirs)
+            os.close(writing)
+        self._answers = Lines(self._output)
+        self._store = store
+        self._progress: Path | None = None
+        self._how: str | None = None
 
     @property
     def pid(self) -> int:
@@ -89,7 +67,12 @@ class Trainer:
     @property
     def alive(self) -> bool:
         """Whether the process runs."""
-        return self._process.poll() is None
+        return self._how is None and self._process.wait(0) is None
+
+    @property
+    def orphaned(self) -> bool:
+        """Whether the process ended because that which it was forked from did."""
+        return self._process.orphaned
 
     @property
     def log_end(self) -> int:
@@ -99,11 +82,11 @@ class Trainer:
     def submit(self, request: Request) -> None:
         """Send a request to an idle process; raise ``BrokenPipeError`` when it has ended."""
         self.state = "loading"
-        send(self._input.fileno(), {"request": request.model_dump(mode="json")})
+        send(self._input, {"request": request.model_dump(mode="json")})
 
     def stop(self) -> None:
         """Have it end its run; raise ``BrokenPipeError`` when it has ended."""
-        send(self._input.fileno(), {"stop": True})
+        send(self._input, {"stop": True})
 
     def receive(self, until: float | None) -> Message | None:
         """Return the next message, or ``None`` when there is none until a moment of the monotonic clock.
@@ -118,6 +101,8 @@ class Trainer:
         if "fatal" in message:
             cause, _, action = message["fatal"].partition("\n  -> ")
             raise StabbenchError(cause, action)
+        if "ready" in message:
+            self._progress = progress_file(self._store, message["ready"])
         self.state = "training" if "training" in message else "idle"
         return message
 
@@ -129,27 +114,24 @@ class Trainer:
 
     def kill(self) -> str:
         """End the process with all that it has started, and return how it ended, in words."""
-        if self.alive:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.pid, signal.SIGKILL)
-        code = self._process.wait()
-        end_marked(MARK, self._mark)
-        self._end()
-        return ending(code)
+        if self._how is None:
+            self._how = self._process.kill()
+            self._end()
+        return self._how
 
     def close(self) -> None:
         """End the process and forget its log: let it end what it has started, or kill it."""
-        if self.state in ("idle", "training"):
-            self._input.close()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(POLITE_SECONDS)
-        if self._process.returncode != 0:
-            self.kill()
-        self._end()
+        if self.state in ("idle", "training") and self._how is None:
+            os.close(self._input)
+            self._input = -1
+            self._process.wait(POLITE_SECONDS)
+        self.kill()
         self._log.close()
 
     def _end(self) -> None:
-        self._input.close()
-        self._output.close()
-        with contextlib.suppress(OSError):  # the store may have become something else
-            self._progress.unlink()
+        for descriptor in (self._input, self._output):
+            if descriptor >= 0:
+                os.close(descriptor)
+        if self._progress is not None:
+            with contextlib.suppress(OSError):  # the store may have become something else
+                self._progress.unlink()

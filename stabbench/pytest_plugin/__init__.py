@@ -61,6 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     try:
         if options.are_given(config.option):
+            _warm_up(config)
             options.settings_of(config).check_devices()
     except StabbenchError as error:
         raise pytest.UsageError(str(error)) from error
@@ -142,7 +143,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
         begin(session)
         if not config.option.collectonly and not hasattr(config, "workerinput"):
+            _warm_up(config)
             _show_progress(config, [item.nodeid for item in session.items])
+
+
+def _warm_up(config: pytest.Config) -> None:
+    from stabbench.pytest_plugin.warm import warm_up
+
+    warm_up(config)
 
 
 def _check_more_seeds(config: pytest.Config, planned: int) -> None:
@@ -157,6 +165,7 @@ def _check_more_seeds(config: pytest.Config, planned: int) -> None:
 def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
     """Hand out runs one at a time, since they are long, and start the live line."""
     if any(map(is_run, ids)):
+        _warm_up(node.config)
         if node.config.option.stab_more_seeds:
             groups = Counter(
                 name.rpartition("-")[0] for name in ids if is_run(name) and ".replicate" not in name

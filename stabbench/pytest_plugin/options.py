@@ -124,7 +124,7 @@ class Settings:
         """
         option = config.option
         worker: Mapping[str, Any] = getattr(config, "workerinput", {})
-        from stabbench import executors
+        from stabbench import executors, zygote
         from stabbench.suite import parse_seeds
 
         strategies, plan = chosen_strategies(option), plan_options(option)
@@ -142,6 +142,7 @@ class Settings:
                 f"a baseline's seeds vary every random stream, yet {', '.join(plan.held)} would be held.",
                 "leave --stab-baseline or --stab-seed-streams away.",
             )
+        session: str = worker.get(SESSION_NAME) or session_name(config)
         return cls(
             strategies=strategies,
             models=tuple(dict.fromkeys(option.stab_model)),
@@ -154,6 +155,7 @@ class Settings:
                 devices=tuple(option.stab_devices.split(",")) if option.stab_devices else (),
                 timeout=option.stab_timeout or executors.RUN_SECONDS,
                 start_timeout=option.stab_start_timeout or executors.START_SECONDS,
+                zygote=zygote.name_of(session, option.stab_threads),
             ),
             checkpoint=cast(
                 "Checkpoint", _choice("--stab-checkpoint", option.stab_checkpoint, ("last", "best"))
@@ -165,7 +167,7 @@ class Settings:
             baseline=_baseline(option.stab_baseline, config.rootpath),
             early_stop=option.stab_early_stop,
             more_seeds=option.stab_more_seeds,
-            session=worker.get(SESSION_NAME) or session_name(config),
+            session=session,
             supervisor=os.getppid() if worker else None,
         )
 

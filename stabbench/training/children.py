@@ -9,11 +9,12 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from stabbench.training.messages import Lines, Message, send
+from stabbench.zygote import can_watch
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 PATIENCE_SECONDS = 5.0
@@ -22,14 +23,8 @@ _leave = os._exit  # a run may replace what the module calls so
 
 
 def can_fork() -> bool:
-    """Return whether this process may fork: on Linux, from its only thread, where a child can be watched."""
-    if sys.platform != "linux" or len(list(Path("/proc/self/task").iterdir())) > 1:
-        return False
-    try:
-        os.close(os.pidfd_open(os.getpid()))
-    except OSError:
-        return False
-    return True
+    """Return whether this process may fork: from its only thread, where a child can be watched."""
+    return can_watch() and len(list(Path("/proc/self/task").iterdir())) == 1
 
 
 def on_parents_death(number: signal.Signals) -> None:
@@ -106,18 +101,30 @@ def fork(work: Callable[[Callable[[Message], None]], None], closed: Iterable[int
 
 def end_descendants() -> None:
     """End every child of this process, and the children that it gets as these end."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)  # mostly there are none
+        end_children()
+
+
+def end_children(spared: Collection[int] = ()) -> None:
+    """End the children of this process and those that it gets as these end, but for some."""
     until = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < until:
-        try:
-            ended, _ = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return
-        if not ended:
-            for place in _processes():
-                with contextlib.suppress(OSError):
-                    if int((place / "stat").read_text().rpartition(")")[2].split()[1]) == os.getpid():
-                        os.kill(int(place.name), signal.SIGKILL)
-            time.sleep(0.001)
+    while time.monotonic() < until and (left := _children() - set(spared)):
+        for pid in left:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)  # its number is its own until it is waited for
+                os.waitpid(pid, os.WNOHANG)
+        time.sleep(0.001)
+
+
+def _children() -> set[int]:
+    """Return the children of this process, those that have ended included."""
+    found = set()
+    for place in _processes():
+        with contextlib.suppress(OSError):
+            if int((place / "stat").read_text().rpartition(")")[2].split()[1]) == os.getpid():
+                found.add(int(place.name))
+    return found
 
 
 def end_marked(variable: str, value: str) -> None:

@@ -1,4 +1,4 @@
-"""The trainer process: ``python -m stabbench.training.process STORE``.
+"""The trainer process: ``python -m stabbench.training.process STORE``, or forked from a zygote.
 
 It reads one JSON message a line from its standard input and answers likewise on its standard output: requests
 one way, what becomes of them the other. It loads what a run needs and keeps it; the run itself happens in a
@@ -6,8 +6,8 @@ child that is forked for it and ends with it, so that whatever a strategy does t
 other run. No user's code runs here, no second thread, and nothing on a GPU: a fork of such a process is safe.
 Therefore only a run imports what lies in the current folder.
 
-A run never outlives its supervisor: end of input, or the supervisor's death, ends the child, what the child
-has started, and this process.
+A run never outlives its supervisor, nor the zygote: end of input, or the death of one of them, ends the
+child, what the child has started, and this process.
 """
 
 from __future__ import annotations
@@ -35,26 +35,35 @@ from stabbench.training.progress import ProgressFile, progress_file
 PARENT_CHECK_SECONDS = 0.5
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main() -> None:
     """Serve requests until the input ends."""
+    children.on_parents_death(signal.SIGKILL)  # before anything that takes long
+    supervisor, *arguments = sys.argv[1:]
+    if os.getppid() == int(supervisor):
+        begin(arguments)
+
+
+def begin(arguments: Sequence[str], *supervisor: int) -> NoReturn:
+    """Serve requests until the input ends.
+
+    Args:
+        arguments: of the command line.
+        supervisor: a descriptor that becomes readable when the supervisor ends, unless it is the parent.
+    """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("store", type=Path)
-    parser.add_argument("--supervisor", type=int, required=True, help="the process that reads the answers")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", action="append", default=[])
     parser.add_argument("--here-first", action="store_true", help="a run imports from here first, not last")
     parser.add_argument("--once", action="store_true", help="compute one run, in this process, and end")
     options = parser.parse_args(arguments)
-    children.on_parents_death(signal.SIGKILL)  # before anything that takes long
-    if os.getppid() != options.supervisor:
-        return
     faulthandler.enable()
     lifeline, answers = Lines(os.dup(0)), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)  # whoever asks a question gets no answer
     os.close(nothing)
     os.dup2(2, 1)  # what is printed must not mix with the answers
-    Trainer(options, lifeline, answers).serve()
+    Trainer(options, lifeline, answers, supervisor).serve()
 
 
 class Trainer:
@@ -64,12 +73,18 @@ class Trainer:
         options: see ``main``.
         lifeline: messages of the supervisor.
         answers: descriptor for the answers.
+        supervisor: see ``begin``.
     """
 
-    def __init__(self, options: argparse.Namespace, lifeline: Lines, answers: int) -> None:
+    def __init__(
+        self, options: argparse.Namespace, lifeline: Lines, answers: int, supervisor: tuple[int, ...]
+    ) -> None:
+        gc.disable()  # nothing that is imported here is garbage
         import torch
 
         from stabbench.training.cache import Cache
+
+        gc.enable()
 
         torch.set_num_threads(1)
         self.store = Store(options.store)
@@ -79,28 +94,30 @@ class Trainer:
         self.once: bool = options.once
         self.lifeline = lifeline
         self.answers = answers
-        self.supervisor: int | None = None
+        self.guards = supervisor
+        """Descriptors that become readable when somebody ends without whom nobody wants the runs."""
         self.cache = Cache()
         self.number = os.getpid()
 
     def serve(self) -> NoReturn:
         """Answer one request after the other."""
-        if not self.once and children.can_fork():
-            self.supervisor = os.pidfd_open(os.getppid())
+        forks = not self.once and children.can_fork()
+        if forks:
+            self.guards += (os.pidfd_open(os.getppid()),)
             children.adopt_orphans()
         self.answer({"ready": self.number})
         while True:
             # while it listens it must end what it has started: it is woken should it have been stopped
-            children.on_parents_death(signal.SIGKILL if self.supervisor is None else signal.SIGCONT)
+            children.on_parents_death(signal.SIGCONT if forks else signal.SIGKILL)
             request = self.next_request()
             children.on_parents_death(signal.SIGKILL)
-            if self.supervisor is None:
+            if not forks:
                 self.compute_here(request)
             self.load(request)
             if not children.can_fork():  # something has started a thread
                 self.compute_here(request)
             children.on_parents_death(signal.SIGCONT)
-            self.answer(self.compute_in_child(request, self.supervisor))
+            self.answer(self.compute_in_child(request))
 
     def answer(self, message: Message) -> None:
         """Tell the supervisor."""
@@ -111,14 +128,13 @@ class Trainer:
 
     def next_request(self) -> Request:
         """Wait for a request."""
-        supervisor = () if self.supervisor is None else (self.supervisor,)
         while True:
             try:
                 message = self.lifeline.read()
             except EOFError:
                 self.leave()
             if message is None:
-                if not ready((self.lifeline.descriptor, *supervisor), None).isdisjoint(supervisor):
+                if not ready((self.lifeline.descriptor, *self.guards), None).isdisjoint(self.guards):
                     self.leave()
             elif "request" in message:  # else it came too late to stop a run
                 return Request.model_validate(message["request"])
@@ -135,15 +151,15 @@ class Trainer:
         except Exception:
             traceback.print_exc()
 
-    def compute_in_child(self, request: Request, supervisor: int) -> Message:
+    def compute_in_child(self, request: Request) -> Message:
         """Compute a run in a child, end all that is left of it, and return what came of it."""
-        closed = (self.lifeline.descriptor, self.answers, supervisor)
+        closed = (self.lifeline.descriptor, self.answers, *self.guards)
         child = children.fork(lambda tell: self.compute(request, tell), closed)
         answer: Message | None = None
-        open_ends = {child.end, child.said.descriptor, self.lifeline.descriptor, supervisor}
+        open_ends = {child.end, child.said.descriptor, self.lifeline.descriptor, *self.guards}
         while True:
             found = ready(open_ends, None)
-            if supervisor in found:
+            if not found.isdisjoint(self.guards):
                 self.leave()
             try:
                 while (message := self.lifeline.read()) is not None:
@@ -175,8 +191,8 @@ class Trainer:
 
     def wait_for_the_end(self) -> None:
         """End this process when the supervisor says anything, closes the line, or has died."""
-        parent = os.getppid()
-        while os.getppid() == parent and not ready([self.lifeline.descriptor], PARENT_CHECK_SECONDS):
+        parent, ends = os.getppid(), (self.lifeline.descriptor, *self.guards)
+        while os.getppid() == parent and not ready(ends, PARENT_CHECK_SECONDS):
             pass
         self.leave()
 

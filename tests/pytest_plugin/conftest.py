@@ -91,7 +91,7 @@ def trained(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (project.folder / "pyproject.toml").write_text("")
     project.write_suite()
     strategies = ("--strategy", "ours", "--strategy", "devlin")
-    found = project.run("--stab-executor", "debug", *strategies, "suites/toy", own_process=True)
+    found = project.run(*strategies, "suites/toy", own_process=True)
     assert "test_few_runs_fail" in found.output, found.output
     store = project.folder / ".stabbench"
     assert len(list((store / "runs").iterdir())) == 6, found.output

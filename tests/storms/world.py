@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from stabbench.runs import Store
+from stabbench.zygote import VARIABLE
 from tests.conftest import Toy
 
 LIMIT = 300.0
@@ -157,9 +158,20 @@ class Session:
         def below(parents: list[int]) -> list[int]:
             return sorted(pid for pid, process in alive.items() if process.parent in parents)
 
-        workers = below([self.process.pid])
-        trainers = below(workers)
+        zygotes = self.zygotes()
+        workers = [pid for pid in below([self.process.pid]) if pid not in zygotes]
+        trainers = below([*workers, *zygotes])
         return workers, trainers, below(trainers)
+
+    def zygotes(self) -> list[int]:
+        """Return the process that the trainers are forked from, if there is one."""
+        found = []
+        for pid, process in self.alive().items():
+            with contextlib.suppress(OSError):
+                command = Path(f"/proc/{pid}/cmdline").read_bytes()
+                if process.parent == self.process.pid and b"stabbench.training.zygote" in command:
+                    found.append(pid)
+        return found
 
     def kill_all(self) -> None:
         """End every process of the session, stopped ones too."""
@@ -215,6 +227,7 @@ class Storm:
         printed = self.folder / f"printed-{len(self.sessions)}"
         words = ["suites", "-p", "no:cacheprovider", "--stab-set", "learning_rate=0.01"]
         words += ["--strategy", f"stormy.py:Stormy{':' if strategy else ''}{strategy}", *arguments]
+        inherited = {name: value for name, value in os.environ.items() if name != VARIABLE}
         with printed.open("wb") as file:
             output = file if terminal is None else terminal
             process = subprocess.Popen(
@@ -223,7 +236,7 @@ class Storm:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env={**os.environ, MARK: mark, "STORM_PLACE": str(self.place), **variables},
+                env={**inherited, MARK: mark, "STORM_PLACE": str(self.place), **variables},
             )
         self.sessions.append(Session(process, printed, mark))
         return self.sessions[-1]
