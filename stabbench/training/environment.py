@@ -99,5 +99,6 @@ def matrix_products(kind: Precision) -> Iterator[None]:
 @contextlib.contextmanager
 def precision(kind: Precision, device: torch.device) -> Iterator[None]:
     """Run a forward pass inside in a precision; what autocast chose holds for its backward pass, too."""
-    with matrix_products(kind), torch.autocast(device.type, dtype=torch.bfloat16, enabled=kind == "bf16"):
+    place = "cpu" if device.type == "meta" else device.type  # tensors without values have no autocast
+    with matrix_products(kind), torch.autocast(place, dtype=torch.bfloat16, enabled=kind == "bf16"):
         yield

@@ -14,21 +14,15 @@ import torch
 from transformers import PreTrainedModel
 
 from stabbench import metrics
-from stabbench.errors import StabbenchError
 from stabbench.recipe import evaluation_points
 from stabbench.requests import Request
 from stabbench.runs import Arrays, RunRecord, Score
-from stabbench.strategies import Strategy
-from stabbench.strategies.catalog import parse_strategy, source_digest
 from stabbench.training import environment, streams
 from stabbench.training.cache import Cache
 from stabbench.training.evaluation import Measured, evaluate
 from stabbench.training.graphs import Eager, Stepper, own_stream
 from stabbench.training.hooks import hook
-from stabbench.training.optimizer import Optimizer, as_groups, check_partition
-from stabbench.training.plan import GPU_MULTIPLE, Plan
-from stabbench.training.step import Training
-from stabbench.training.traces import Traces
+from stabbench.training.setup import set_up
 
 Progress = Callable[[int, int], None]
 """Called after every update with (updates done, updates in all)."""
@@ -86,32 +80,12 @@ def _train(
     began = time.monotonic()
     spec, work = request.spec, request.work
     recipe = work.recipe
+    run = set_up(request, cache, device, start, like_gpu)
+    model, strategy, traces, total = run.model, run.strategy, run.traces, run.updates
     pretrained = cache.pretrained(request)
-    train_tokens, dev_tokens = (t.to(device) for t in cache.tokens(request, pretrained.tokenizer))
-    strategy = strategy_of(request)
+    train_tokens, dev_tokens = cache.tokens(request, pretrained.tokenizer)
+    dev_tokens = dev_tokens.to(device)
     metric = metrics.for_classifiers(request.task.metric)
-
-    model = pretrained.copy(spec.seeds.head, start).to(device)
-    stream = streams.generator(spec.seeds.strategy, "strategy", device)
-    torch.manual_seed(0)  # a hook that uses the global generator is repeatable and moves no stream
-    hook(strategy, "prepare", model, stream)
-    groups = as_groups(hook(strategy, "parameter_groups", model, recipe))
-    check_partition(groups, model)
-    total, warmup = work.total_updates, recipe.warmup_updates(work.task.n_train)
-    gpu = like_gpu or device.type == "cuda"
-    order = streams.generator(spec.seeds.order, "order")
-    training = Training(
-        model,
-        strategy,
-        stream,
-        Optimizer(model, groups, recipe, warmup, total, tensor_rates=gpu),
-        Plan(train_tokens, recipe.batch_size, total, order, GPU_MULTIPLE if gpu else 1),
-        Traces(model, model.base_model_prefix, total),
-        recipe.precision,
-        total,
-        torch.zeros((), dtype=torch.int64, device=device),
-    )
-    traces = training.traces
 
     per_epoch = recipe.updates_per_epoch(work.task.n_train)
     points = evaluation_points(total, per_epoch, recipe.evaluations_per_epoch)
@@ -120,7 +94,7 @@ def _train(
     best: Measured | None = None
     diverged: str | None = None
     model.train()
-    steps = stepper(training)
+    steps = stepper(run)
     for update in range(1, total + 1):
         steps.step(update - 1)
         progress(update, total)
@@ -178,18 +152,3 @@ def _mean(losses: torch.Tensor) -> float:
 
 def _score(measured: Measured) -> Score:
     return Score(**measured.evaluation.model_dump(exclude={"dev_loss"}))
-
-
-def strategy_of(request: Request) -> Strategy:
-    """Return a new strategy object for one run.
-
-    Raises:
-        StabbenchError: when its source is not the one that the run was planned with.
-    """
-    strategy, _ = parse_strategy(request.strategy)
-    if source_digest(strategy) != request.work.strategy.source:
-        raise StabbenchError(
-            f"the source of {request.strategy} is not what the run was planned with.",
-            "plan again: the strategy has changed since.",
-        )
-    return strategy
