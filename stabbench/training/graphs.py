@@ -19,7 +19,7 @@ from typing import Protocol
 
 import torch
 
-from stabbench.errors import RunError, StabbenchError
+from stabbench.errors import StabbenchError
 from stabbench.training.step import Key, Training, train_step
 
 WARM_UP = 2
@@ -119,9 +119,11 @@ class Captured:
         except torch.OutOfMemoryError:
             raise
         except Exception as error:
-            cause = error.__cause__ if isinstance(error, RunError) else error
+            first: BaseException = error  # the end of a capture that has failed raises, too
+            while (earlier := first.__cause__ or first.__context__) is not None:
+                first = earlier
             raise CaptureError(
-                f"a step cannot be captured: {type(cause).__name__}: {cause}",
+                f"a step cannot be captured: {type(first).__name__}: {first}",
                 "`stabbench check-strategy` tells which operator; or set capturable = False in the strategy.",
             ) from error
         if self._run.optimizer.layouts != layouts:
