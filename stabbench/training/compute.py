@@ -77,6 +77,8 @@ def compute(
         except KeyboardInterrupt:
             raise
         except CaptureError as error:
+            if has_failed_to_capture(request, store):  # nothing was captured
+                return _errored(store, describe_error(request, error))
             strategy = request.work.strategy.label
             store.note_eager(_conditions(request), f"{strategy} is trained more slowly: {error.cause}")
             raise

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import torch
 
-from stabbench import strategies
+from stabbench import executors, strategies
 from stabbench.cli import main
 from stabbench.errors import RunError
+from stabbench.runs import Store
 from stabbench.strategies.catalog import parse_strategy
 from stabbench.training import capturing, graphs
 from stabbench.training.cache import Cache
@@ -157,12 +158,12 @@ def test_a_value_or_another_device_is_found(toy, cache: Cache, tmp_path: Path, b
 
 def test_a_change_after_the_recordings_is_found(toy, cache: Cache, tmp_path: Path) -> None:
     body = "    def after_step(self, model, step):\n        self._count += 1\n"
-    body += "        if self._count == 9: model.classifier.bias.data.mul_(0.5)\n"
+    body += "        if self._count == 6: model.classifier.bias.data.mul_(0.5)\n"
     (tmp_path / "mine.py").write_text(HEAD + body)
     request = planned(toy, f"{tmp_path}/mine.py:Mine", overrides={"learning_rate": 1e-2})
     found = capturing.first_difference(*capturing.replayed(request, cache))
     assert found is not None
-    assert "loss differs from row 9 on" in found
+    assert "loss differs from row 6 on" in found
 
 
 def test_the_command_tells_authors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -286,3 +287,41 @@ def test_weights_that_are_frozen_by_and_by_are_refused(
     with pytest.raises(CaptureError, match="weights that have gradients") as refused:
         train(request, cache, CPU, stepper=Captured, like_gpu=True)
     assert "capturable = False" in refused.value.action
+
+
+UNTIL_A_FRESH_PROCESS = """
+from dataclasses import dataclass
+from pathlib import Path
+import os
+from stabbench.strategies import Strategy
+from stabbench.training.graphs import CaptureError
+
+@dataclass
+class Once(Strategy):
+    def prepare(self, model, generator):
+        pids = Path(__file__).with_name("pids")
+        tried = pids.exists()
+        with pids.open("a") as file:
+            file.write(f"{os.getpid()} ")
+        if not tried:
+            raise CaptureError("a step cannot be captured: because of this.", "mend it.")
+
+@dataclass
+class Always(Strategy):
+    def prepare(self, model, generator):
+        raise CaptureError("never.", "mend it.")
+"""
+
+
+def test_a_failed_capture_is_tried_again_by_a_fresh_process(toy, tmp_path: Path) -> None:
+    """Once: what fails without capturing anything has errored."""
+    (tmp_path / "mine.py").write_text(UNTIL_A_FRESH_PROCESS)
+    once, always = (planned(toy, f"{tmp_path}/mine.py:{name}") for name in ("Once", "Always"))
+    store = Store(tmp_path / "store")
+    with executors.create("process", store.root) as executor:
+        assert executors.compute_one(executor, once).kind == "done"
+        assert executors.compute_one(executor, always).kind == "errored"
+    assert len({*(tmp_path / "pids").read_text().split()}) == 2
+    reasons = store.eager()
+    assert len(reasons) == 2
+    assert any("Once is trained more slowly: a step cannot be captured: because of" in r for r in reasons)
