@@ -22,6 +22,10 @@ COMMANDS = {
     "show": ("stabbench.commands.show", "show the record of a run"),
     "merge": ("stabbench.commands.merge", "join stores, e.g. those of several shards"),
     "validate": ("stabbench.commands.validate", "check a strategy, a task or a model before spending a GPU"),
+    "check-strategy": (
+        "stabbench.commands.check_strategy",
+        "say whether a GPU can capture a strategy's steps",
+    ),
     "import": ("stabbench.commands.import_", "bring scores from elsewhere into a store"),
     "baseline": ("stabbench.commands.baseline", "save, show or restore a baseline"),
     "analyse": ("stabbench.commands.analyse", "show agreement of runs, and where their variance comes from"),

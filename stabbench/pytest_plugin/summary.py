@@ -19,6 +19,7 @@ from stabbench.pytest_plugin.ledger import BASELINE, GATE, RUN
 from stabbench.pytest_plugin.options import Settings
 from stabbench.pytest_plugin.refs import short_names
 from stabbench.requests import RunId
+from stabbench.runs import Store
 from stabbench.text import shown, terminal, terminal_line
 
 if TYPE_CHECKING:
@@ -164,6 +165,8 @@ class Summary:
             if bad:
                 command = "analyse" if self.settings.plan.held else "report"  # reports take whole seeds only
                 found.append(f"  what happened: stabbench {command} {group[:12]}{self._store()}")
+        if not self.settings.replay:
+            found += Store(self.settings.store).eager()
         found += self._to_decide()
         if self.settings.baseline is not None:
             found.append(self._baseline(self.settings.baseline))

@@ -2,6 +2,7 @@
 
 errors/<key>.json      the last time a run errored
 stopped/<group>.json   planned seeds of a grid stopped early
+eager/<digest>.txt     why steps of a strategy cannot be captured on a GPU
 """
 
 from __future__ import annotations
@@ -105,6 +106,30 @@ class Notes:
         with writing(self.root, f"that the group {group[:12]} was stopped early"):
             place.parent.mkdir(parents=True, exist_ok=True)
             write_atomic(place, json.dumps(sorted(seeds)).encode())
+
+    def note_eager(self, name: str, reason: str) -> None:
+        """Remember that a strategy's steps cannot be captured; deleting the note has it tried again.
+
+        Args:
+            name: digest of the strategy and all else that it may depend on.
+            reason: which strategy, and why.
+
+        Raises:
+            StoreError: when the disk is full or not writable.
+        """
+        place = self.root / "eager" / f"{name}.txt"
+        with writing(self.root, "that steps cannot be captured"):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(place, reason.encode())
+
+    def is_eager(self, name: str) -> bool:
+        """Return whether there is such a note."""
+        return (self.root / "eager" / f"{name}.txt").exists()
+
+    def eager(self) -> list[str]:
+        """Return the reasons of all such notes."""
+        places = sorted((self.root / "eager").glob("*.txt"))
+        return [read_file(place).decode(errors="replace") for place in places]
 
     def stopped(self) -> dict[str, tuple[int, ...]]:
         """Return the planned seeds of every group stopped early; later runs may have completed it.

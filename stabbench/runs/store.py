@@ -5,6 +5,7 @@ errors/<key>.json                                              the last time a r
 leases/<key>.lock                                              who computes it now
 progress/<pid>.json                                            what each trainer is doing
 stopped/<group>.json                                           planned seeds of a grid stopped early
+eager/<digest>.txt                                             why steps of a strategy cannot be captured
 index.json                                                     a cache of all records (``runs/index.py``)
 """
 

@@ -25,7 +25,8 @@ class Step:
     """What a hook is told about the update that it takes part in.
 
     Attributes:
-        index: 0-based number of the update, an integer tensor on the model's device.
+        index: 0-based number of the update, an integer tensor [] on the model's device. It counts on: who
+            wants to keep it takes a copy.
         generator: the run's ``strategy`` stream, on the model's device.
         phase: what the strategy's own ``phase`` returned for this update.
     """
@@ -58,15 +59,18 @@ class Strategy:
     it needs. One object serves one run, so a hook may keep what it computes on ``self``.
 
     Hooks that run inside a step (``loss``, ``penalty``, ``before_step``, ``after_step``) work on
-    tensors only: no ``.item()``, no ``if`` on a tensor, no Python counter. They take their random
-    numbers from ``step.generator``; dropout alone uses torch's global generator. Hooks that run
-    before training may do anything.
+    tensors only: no ``.item()``, no ``if`` on a tensor, no Python counter. A method that changes with
+    time uses the tensor ``step.index``, or returns another ``phase`` for every regime. They take their
+    random numbers from ``step.generator``; dropout alone uses torch's global generator. Hooks that run
+    before training may do anything. On a GPU a step is captured and replayed, so what a hook does in
+    Python happens once for many updates; ``stabbench check-strategy`` tells on any machine whether it may.
 
     Attributes:
         summary: one line that says what it does.
         paper: authors, year and title of where it comes from.
         prepares: what ``prepare`` does, so that combinations in a senseless order are refused:
             ``values`` changes weights, ``memory`` remembers them, ``frozen`` freezes them.
+        capturable: whether its steps may be captured on a GPU; ``False`` where a hook must run in Python.
         lengthens: whether it is to train longer than its base; a run that would not is refused at planning.
         base: name of the strategy whose recipe this one changes; ``None`` is the model's default.
     """
@@ -75,6 +79,7 @@ class Strategy:
     paper: ClassVar[str] = ""
     prepares: ClassVar[Literal["values", "memory", "frozen"] | None] = None
 
+    capturable: ClassVar[bool] = True
     lengthens: ClassVar[bool] = False
 
     base: str | None = None

@@ -132,6 +132,11 @@ class Combined(Strategy):
         """Whether one of the members is to train longer than the base."""
         return any(member.lengthens for member in self.members)
 
+    @property
+    def capturable(self) -> bool:  # type: ignore[override]  # likewise
+        """Whether the steps of all members may be captured."""
+        return all(member.capturable for member in self.members)
+
     def initial_weights(self) -> Intermediate | None:
         """Return the intermediate training of the one member that has it."""
         return self._owner("initial_weights").initial_weights()

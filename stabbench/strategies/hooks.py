@@ -67,7 +67,7 @@ def _public(cls: type[Strategy]) -> Iterator[tuple[str, Any]]:
 
 
 def _check_unknown(cls: type[Strategy], name: str, thing: Any) -> None:
-    ours = [*HOOKS, "summary", "paper", "prepares", "base"]
+    ours = [*HOOKS, "summary", "paper", "prepares", "capturable", "base"]
     near = difflib.get_close_matches(name, ours, n=1, cutoff=NEAR)
     recipe_value = name in Recipe.model_fields or name in OTHER_NAMES
     if _is_method(thing):

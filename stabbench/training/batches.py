@@ -46,12 +46,13 @@ class Tokens:
 
     def batch(self, rows: torch.Tensor) -> Batch:
         """Return the batch of some rows (a CPU tensor), padded to the longest of them."""
-        lengths = self.lengths[rows]
-        longest = int(lengths.max())
-        index = rows.to(self.labels.device, non_blocking=True)
-        batch = {name: tensor[index, :longest] for name, tensor in self.inputs.items()}
-        note_lengths(batch["attention_mask"], lengths)
-        batch["labels"] = self.labels[index]
+        longest = int(self.lengths[rows].max())
+        return self.gather(rows.to(self.labels.device, non_blocking=True), longest)
+
+    def gather(self, rows: torch.Tensor, width: int) -> Batch:
+        """Return the batch of some rows (a tensor on the device), cut after ``width`` tokens."""
+        batch = {name: tensor[rows, :width] for name, tensor in self.inputs.items()}
+        batch["labels"] = self.labels[rows]
         return batch
 
     def by_length(self, batch_size: int) -> Iterator[torch.Tensor]:

@@ -13,7 +13,10 @@ from stabbench import metrics
 from stabbench.errors import RecordError, RunError, StabbenchError
 from stabbench.requests import Outcome, Request
 from stabbench.runs import ErrorNote, Store
+from stabbench.stored import digest
+from stabbench.strategies.catalog import parse_strategy
 from stabbench.training.cache import Cache
+from stabbench.training.graphs import Captured, CaptureError, Eager, Stepper
 from stabbench.training.loop import Progress, Trained, train
 
 WEIGHTS = "model.safetensors"
@@ -26,6 +29,7 @@ def compute(
     device: torch.device,
     progress: Progress,
     training: Callable[[str], None] = lambda key: None,
+    capture: bool = False,
 ) -> Outcome:
     """Train a run unless the store has it, somebody else trains it now, or it errored in this session.
 
@@ -40,6 +44,10 @@ def compute(
         device: where to train.
         progress: told of every update.
         training: told the key of a run when all is loaded and its training starts.
+        capture: whether steps may be captured on a GPU: the process must end should that fail.
+
+    Raises:
+        CaptureError: when it failed; it is noted, so that the next process does not try.
     """
     key = request.spec.key
     lease = store.lease(key)
@@ -54,7 +62,7 @@ def compute(
                 return Outcome("errored", tried)  # by another worker, just now
             start = None
             if request.start is not None:
-                first = compute(request.start, store, cache, device, progress, training)
+                first = compute(request.start, store, cache, device, progress, training, capture)
                 if first.kind == "busy":
                     return first
                 if (note := first.note) is not None:
@@ -63,12 +71,37 @@ def compute(
             _check_metric(request)
             cache.keep([request])
             training(key)
-            _write(store, request, train(request, cache, device, start, progress), cache)
+            stepper = _stepper(request, store) if capture and device.type == "cuda" else Eager
+            _write(store, request, train(request, cache, device, start, progress, stepper), cache)
             return Outcome("done")
         except KeyboardInterrupt:
             raise
+        except CaptureError as error:
+            if has_failed_to_capture(request, store):  # nothing was captured
+                return _errored(store, describe_error(request, error))
+            strategy = request.work.strategy.label
+            store.note_eager(_conditions(request), f"{strategy} is trained more slowly: {error.cause}")
+            raise
         except BaseException as error:  # a hook may exit, or skip as a test does: no record, so an error
             return _errored(store, describe_error(request, error))
+
+
+def has_failed_to_capture(request: Request, store: Store) -> bool:
+    """Return whether steps of such a run could not be captured before."""
+    return store.is_eager(_conditions(request))
+
+
+def _stepper(request: Request, store: Store) -> Stepper:
+    """Return how the steps of a run are made on a GPU."""
+    strategy, _ = parse_strategy(request.strategy)
+    return Captured if strategy.capturable and not has_failed_to_capture(request, store) else Eager
+
+
+def _conditions(request: Request) -> str:
+    """Return what names the conditions under which a capture fails or does not."""
+    work = request.work
+    parts = (work.strategy.model_dump(mode="json"), work.model.name, work.recipe.precision)
+    return digest([*parts, torch.__version__])
 
 
 def pending(request: Request, store: Store) -> list[Request]:

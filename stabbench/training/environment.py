@@ -39,9 +39,18 @@ def prepare(threads: int) -> None:
     np.random.seed(0)
 
 
-def describe(device: torch.device, attention: str) -> dict[str, str | int | float | bool | None]:
-    """Return the environment of a run on a device, as its record names it."""
+def describe(
+    device: torch.device, attention: str, step: str = "eager"
+) -> dict[str, str | int | float | bool | None]:
+    """Return the environment of a run on a device, as its record names it.
+
+    Args:
+        device: where it ran.
+        attention: name of the attention implementation.
+        step: how its steps were made, ``eager`` or ``captured``; said of a GPU only, where there is a choice.
+    """
     return {
+        **({"step": step} if device.type == "cuda" else {}),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else processor(),
         "device_type": device.type,
         "threads": torch.get_num_threads(),
@@ -90,5 +99,6 @@ def matrix_products(kind: Precision) -> Iterator[None]:
 @contextlib.contextmanager
 def precision(kind: Precision, device: torch.device) -> Iterator[None]:
     """Run a forward pass inside in a precision; what autocast chose holds for its backward pass, too."""
-    with matrix_products(kind), torch.autocast(device.type, dtype=torch.bfloat16, enabled=kind == "bf16"):
+    place = "cpu" if device.type == "meta" else device.type  # tensors without values have no autocast
+    with matrix_products(kind), torch.autocast(place, dtype=torch.bfloat16, enabled=kind == "bf16"):
         yield

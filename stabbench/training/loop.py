@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,18 +14,15 @@ import torch
 from transformers import PreTrainedModel
 
 from stabbench import metrics
-from stabbench.errors import StabbenchError
 from stabbench.recipe import evaluation_points
 from stabbench.requests import Request
 from stabbench.runs import Arrays, RunRecord, Score
-from stabbench.strategies import Step, Strategy
-from stabbench.strategies.catalog import parse_strategy, source_digest
 from stabbench.training import environment, streams
 from stabbench.training.cache import Cache
 from stabbench.training.evaluation import Measured, evaluate
+from stabbench.training.graphs import Eager, Stepper, own_stream
 from stabbench.training.hooks import hook
-from stabbench.training.optimizer import Optimizer, as_groups, check_partition
-from stabbench.training.traces import Traces
+from stabbench.training.setup import set_up
 
 Progress = Callable[[int, int], None]
 """Called after every update with (updates done, updates in all)."""
@@ -45,6 +43,8 @@ def train(
     device: torch.device,
     start: Path | None = None,
     progress: Progress = lambda done, total: None,
+    stepper: Stepper = Eager,
+    like_gpu: bool = False,
 ) -> Trained:
     """Fine-tune and evaluate as the request's specification says.
 
@@ -54,81 +54,66 @@ def train(
         device: where to train.
         start: weights of the intermediate run.
         progress: told of every update.
+        stepper: how steps are made; it changes no bit of a result.
+        like_gpu: whether a CPU computes as a GPU does, for checks of what a GPU would do: learning rates are
+            tensors, and batches have few widths.
 
     Raises:
         RunError: when a hook of the strategy raises.
+        CaptureError: when steps cannot be captured; this process is good for no other run then.
         StabbenchError: when the data, the source or the parameter groups are not as they should be.
     """
-    with environment.matrix_products(request.work.recipe.precision):
-        return _train(request, cache, device, start, progress)
+    stream = own_stream(device) if device.type == "cuda" else nullcontext()
+    with environment.matrix_products(request.work.recipe.precision), stream:
+        return _train(request, cache, device, start, progress, stepper, like_gpu)
 
 
 def _train(
-    request: Request, cache: Cache, device: torch.device, start: Path | None, progress: Progress
+    request: Request,
+    cache: Cache,
+    device: torch.device,
+    start: Path | None,
+    progress: Progress,
+    stepper: Stepper,
+    like_gpu: bool,
 ) -> Trained:
     began = time.monotonic()
     spec, work = request.spec, request.work
     recipe = work.recipe
+    run = set_up(request, cache, device, start, like_gpu)
+    model, strategy, traces, total = run.model, run.strategy, run.traces, run.updates
     pretrained = cache.pretrained(request)
-    train_tokens, dev_tokens = (t.to(device) for t in cache.tokens(request, pretrained.tokenizer))
-    strategy = strategy_of(request)
+    train_tokens, dev_tokens = cache.tokens(request, pretrained.tokenizer)
+    dev_tokens = dev_tokens.to(device)
     metric = metrics.for_classifiers(request.task.metric)
-
-    model = pretrained.copy(spec.seeds.head, start).to(device)
-    stream = streams.generator(spec.seeds.strategy, "strategy", device)
-    torch.manual_seed(0)  # a hook that uses the global generator is repeatable and moves no stream
-    hook(strategy, "prepare", model, stream)
-    groups = as_groups(hook(strategy, "parameter_groups", model, recipe))
-    check_partition(groups, model)
-    total, warmup = work.total_updates, recipe.warmup_updates(work.task.n_train)
-    optimizer = Optimizer(model, groups, recipe, warmup, total)
-    traces = Traces(model, model.base_model_prefix, total)
 
     per_epoch = recipe.updates_per_epoch(work.task.n_train)
     points = evaluation_points(total, per_epoch, recipe.evaluations_per_epoch)
-    order = streams.generator(spec.seeds.order, "order")
     streams.seed_dropout(spec.seeds)
     measured: list[Measured] = []
     best: Measured | None = None
     diverged: str | None = None
     model.train()
-    update = 0
-    while update < total and diverged is None:
-        for rows in torch.split(streams.epoch_order(work.task.n_train, order), recipe.batch_size):
-            step = Step(
-                index=torch.full((), update, dtype=torch.int64, device=device),
-                generator=stream,
-                phase=hook(strategy, "phase", update, total),
-            )
-            with environment.precision(recipe.precision, device):
-                loss = hook(strategy, "loss", model, train_tokens.batch(rows), step)
-                penalty = hook(strategy, "penalty", model, step)
-            (loss if penalty is None else loss + penalty).backward()
-            traces.gradients(update)
-            traces.update(loss, optimizer.clip())
-            hook(strategy, "before_step", model, step)
-            optimizer.step()
-            hook(strategy, "after_step", model, step)
-            update += 1
-            progress(update, total)
-            if update in points:
-                seen = measured[-1].evaluation.step if measured else 0
-                bad = traces.first_nonfinite(seen)
-                if bad is not None:
-                    diverged = f"the training loss became NaN or infinite at update {bad + 1} of {total}"
-                    break
-                evaluated = hook(strategy, "evaluated", model)
-                found = evaluate(evaluated, dev_tokens, metric, work.task.n_labels, recipe.precision, update)
-                if found is None:
-                    diverged = f"the {metric.name} became NaN or infinite at update {update} of {total}"
-                    break
-                measured.append(found)
-                if best is None or metric.is_better(found.evaluation.value, best.evaluation.value):
-                    best = found
-            if update == total:
-                break
+    steps = stepper(run)
+    for update in range(1, total + 1):
+        steps.step(update - 1)
+        progress(update, total)
+        if update not in points:
+            continue
+        bad = traces.first_nonfinite(measured[-1].evaluation.step if measured else 0, update)
+        if bad is not None:
+            diverged = f"the training loss became NaN or infinite at update {bad + 1} of {total}"
+            break
+        evaluated = hook(strategy, "evaluated", model)
+        found = evaluate(evaluated, dev_tokens, metric, work.task.n_labels, recipe.precision, update)
+        if found is None:
+            diverged = f"the {metric.name} became NaN or infinite at update {update} of {total}"
+            break
+        measured.append(found)
+        if best is None or metric.is_better(found.evaluation.value, best.evaluation.value):
+            best = found
 
-    arrays = traces.arrays()
+    arrays = traces.arrays(update)
     labels = dev_tokens.labels.cpu().numpy()
     dev_counts = np.bincount(labels, minlength=work.task.n_labels).tolist()
     constant = metric.constant(dev_counts)
@@ -140,7 +125,7 @@ def _train(
     if best is not None:
         arrays["best_logits"] = best.logits
     arrays["dev_labels"] = labels
-    last_epoch = traces.losses[-min(per_epoch, update) :]
+    last_epoch = traces.losses[max(0, update - per_epoch) : update]
     record = RunRecord.of(
         spec,
         constant=constant,
@@ -150,12 +135,12 @@ def _train(
         last=last,
         best=last if best is None else _score(best),
         evaluations=tuple(m.evaluation for m in measured),
-        train_loss=None if diverged else _mean(torch.stack(last_epoch)),
+        train_loss=None if diverged else _mean(last_epoch),
         label_entropy=metrics.entropy(np.bincount(train_tokens.labels.cpu().numpy()).tolist()),
         layers=tuple(traces.layers),
         seconds=time.monotonic() - began,
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        environment=environment.describe(device, pretrained.attention),
+        environment=environment.describe(device, pretrained.attention, steps.name),
     )
     return Trained(record, arrays, hook(strategy, "evaluated", model))
 
@@ -167,18 +152,3 @@ def _mean(losses: torch.Tensor) -> float:
 
 def _score(measured: Measured) -> Score:
     return Score(**measured.evaluation.model_dump(exclude={"dev_loss"}))
-
-
-def strategy_of(request: Request) -> Strategy:
-    """Return a new strategy object for one run.
-
-    Raises:
-        StabbenchError: when its source is not the one that the run was planned with.
-    """
-    strategy, _ = parse_strategy(request.strategy)
-    if source_digest(strategy) != request.work.strategy.source:
-        raise StabbenchError(
-            f"the source of {request.strategy} is not what the run was planned with.",
-            "plan again: the strategy has changed since.",
-        )
-    return strategy

@@ -6,7 +6,7 @@ learning rate 2e-5 and decay 0.01 the two differ by 5e-10 of a weight per step).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from operator import is_not
@@ -18,6 +18,7 @@ from torch.optim.adamw import adamw
 
 from stabbench.errors import StabbenchError
 from stabbench.recipe import Recipe
+from stabbench.training.schedule import Schedule, learning_rate_factor
 
 UNCORRECTED_START = 1e8
 """Adam's step count without bias correction: 1 - beta^1e8 is exactly 1, and float32 1e8 + 1 is 1e8."""
@@ -87,16 +88,6 @@ def check_partition(groups: Iterable[dict[str, Any]], model: nn.Module) -> None:
         raise StabbenchError(f"the parameter groups miss {missing[0]}{more}.", action)
 
 
-def learning_rate_factor(update: int, warmup: int, total: int) -> float:
-    """Return the factor of the peak learning rate at a 0-based update: linear up, then linear to 0.
-
-    The first update of a warm-up has factor 0, as in transformers' linear schedule.
-    """
-    if update < warmup:
-        return update / warmup
-    return max(0.0, (total - update) / max(1, total - warmup))
-
-
 @dataclass(eq=False)
 class _Chunk:
     """A stretch of the buffers: parameters of one group that have had the same number of updates.
@@ -132,15 +123,28 @@ class Optimizer:
         recipe: the hyperparameters.
         warmup: number of warm-up updates.
         total: number of all updates.
+        tensor_rates: whether what changes from update to update is a tensor on the device, looked up there by
+            the number of the update, as a step that is captured needs it. Else it is a Python number, which
+            is rounded later; the two agree to float32.
+
+    Attributes:
+        layouts: how often the buffers were laid out; a captured step is valid for one layout.
     """
 
     def __init__(
-        self, model: nn.Module, groups: list[dict[str, Any]], recipe: Recipe, warmup: int, total: int
+        self,
+        model: nn.Module,
+        groups: list[dict[str, Any]],
+        recipe: Recipe,
+        warmup: int,
+        total: int,
+        tensor_rates: bool = False,
     ) -> None:
         self.recipe = recipe
         self.warmup = warmup
         self.total = total
         self.update = 0
+        self.layouts = 0
         self.peaks = [float(group.get("lr", recipe.learning_rate)) for group in groups]
         self.decays = [float(group.get("weight_decay", recipe.weight_decay)) for group in groups]
         self._group = {p: index for index, group in enumerate(groups) for p in group["params"]}
@@ -154,6 +158,7 @@ class Optimizer:
         self._moments: dict[nn.Parameter, tuple[torch.Tensor, torch.Tensor]] = {}
         self._chunks: list[_Chunk] = []
         self._home: dict[nn.Parameter, _Chunk] = {}
+        self._schedule = Schedule(recipe, warmup, total, trainable[0].device) if tensor_rates else None
 
     @torch.no_grad()
     def clip(self) -> torch.Tensor:
@@ -173,12 +178,22 @@ class Optimizer:
     def step(self) -> None:
         """Make one update with the gradients as they are, then drop them."""
         self._gather()
+        schedule = self._schedule
+        now = None if schedule is None else schedule.now()
         factor = learning_rate_factor(self.update, self.warmup, self.total)
-        for (group, updates), alike in groupby(self._chunks, lambda chunk: (chunk.group, chunk.updates)):
+        for column, ((group, updates), alike) in enumerate(self._alike()):
             chunks = list(alike)
             weights, gradients, first, second = (
                 list(stretches) for stretches in zip(*(chunk.buffers for chunk in chunks), strict=True)
             )
+            decay, epsilon = self.decays[group], self._epsilon(updates + 1)
+            rate: float | torch.Tensor = self.peaks[group] * factor
+            if schedule is not None and now is not None:
+                rate = now[0, column]
+                if schedule.corrects:
+                    for weight in weights if decay else ():
+                        weight.addcmul_(weight, now[1, column], value=-decay)
+                    decay, epsilon = 0.0, self.recipe.epsilon
             adamw(
                 weights,
                 gradients,
@@ -190,16 +205,22 @@ class Optimizer:
                 amsgrad=False,
                 beta1=self.recipe.beta1,
                 beta2=self.recipe.beta2,
-                lr=self.peaks[group] * factor,
-                weight_decay=self.decays[group],
-                eps=self._epsilon(updates + 1),
+                lr=rate,
+                weight_decay=decay,
+                eps=epsilon,
                 maximize=False,
             )
+        if schedule is not None:
+            schedule.advance()
         for chunk in self._chunks:
             chunk.updates += 1
         for parameter in self._present:
             parameter.grad = None
         self.update += 1
+
+    def _alike(self) -> Iterator[tuple[tuple[int, int], Iterator[_Chunk]]]:
+        """Yield the chunks that have one rate, with their group and how many updates they have had."""
+        return groupby(self._chunks, lambda chunk: (chunk.group, chunk.updates))
 
     def _gather(self) -> None:
         """Bring the gradients into their buffer; each parameter's becomes a view of it."""
@@ -236,7 +257,7 @@ class Optimizer:
             group = self._group[parameter]
             updates = self._home[parameter].updates if parameter in self._home else 0
             if not chunks or (chunks[-1].group, chunks[-1].updates) != (group, updates):
-                count = float(updates) if self.recipe.bias_correction else UNCORRECTED_START
+                count = float(updates) if self._is_torchs_correction() else UNCORRECTED_START
                 step = torch.full((), count, device=parameter.device)
                 chunks.append(_Chunk(group, updates, step, start, start))
             chunks[-1].end = start = start + size
@@ -245,6 +266,14 @@ class Optimizer:
             chunk.buffers = tuple(buffer[chunk.start : chunk.end] for buffer in buffers)
         self._gradient = buffers[1]
         self._chunks = sorted(chunks, key=lambda chunk: (chunk.group, chunk.updates))
+        self.layouts += 1
+        if self._schedule is not None:
+            columns = [(self.peaks[group], self.update - updates) for (group, updates), _ in self._alike()]
+            self._schedule.lay_out(columns, self.update)
+
+    def _is_torchs_correction(self) -> bool:
+        """Return whether torch corrects the moments; else nobody does, or the schedule's rates."""
+        return self.recipe.bias_correction and not (self._schedule is not None and self._schedule.corrects)
 
     def _epsilon(self, update: int) -> float:
         """Return torch's epsilon at a 1-based update, which it adds after the correction of sqrt(v).

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from stabbench.errors import StabbenchError
-from stabbench.requests import Request
+from stabbench.requests import Outcome, Request
 from stabbench.runs import Store
 from stabbench.training import children
 from stabbench.training.messages import Lines, Message, ready, send
@@ -117,7 +117,10 @@ class Trainer:
             if not children.can_fork():  # something has started a thread
                 self.compute_here(request)
             children.on_parents_death(signal.SIGCONT)
-            self.answer(self.compute_in_child(request))
+            answer = self.compute_in_child(request)
+            while answer.get("again"):  # its steps could not be captured, and are not captured now
+                answer = self.compute_in_child(request)
+            self.answer(answer)
 
     def answer(self, message: Message) -> None:
         """Tell the supervisor."""
@@ -198,24 +201,34 @@ class Trainer:
 
     def compute(self, request: Request, tell: Callable[[Message], None]) -> None:
         """Compute a run in this very process and tell what came of it."""
-        from stabbench.training.compute import compute
-        from stabbench.training.devices import lease_device
+        from stabbench.training.compute import compute, has_failed_to_capture
+        from stabbench.training.devices import NoSlotError, lease_device, slots
         from stabbench.training.environment import prepare
+        from stabbench.training.graphs import CaptureError
 
         prepare(self.threads)
         with contextlib.suppress(OSError):  # the folder may be gone
             sys.path.insert(0 if self.here_first else len(sys.path), str(Path.cwd()))
         try:
-            device, _lease = lease_device(self.devices)
+            room = slots(captured=not has_failed_to_capture(request, self.store))
+            device, _lease = lease_device(self.devices, room)
+        except NoSlotError:  # whoever asks, asks again
+            tell({"outcome": "busy", "note": None})
+            return
         except StabbenchError as error:
             tell({"fatal": str(error)})
             return
         progress = ProgressFile(self.store, request.spec.key, self.number)
-        outcome = compute(
-            request, self.store, self.cache, device, progress, lambda key: tell({"training": key})
-        )
+        again = False
+        try:
+            outcome = compute(
+                request, self.store, self.cache, device, progress, lambda key: tell({"training": key}), True
+            )
+        except CaptureError:
+            outcome, again = Outcome("busy"), True
         progress.close()
-        tell({"outcome": outcome.kind, "note": outcome.note and outcome.note.model_dump(mode="json")})
+        note = outcome.note and outcome.note.model_dump(mode="json")
+        tell({"outcome": outcome.kind, "note": note, "again": again})
 
     def leave(self) -> NoReturn:
         """End this process, with all that it has started."""

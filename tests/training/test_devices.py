@@ -11,8 +11,8 @@ import torch
 
 from stabbench.errors import StabbenchError
 from stabbench.executors.devices import check_devices
-from stabbench.training import environment
-from stabbench.training.devices import lease_device
+from stabbench.training import devices, environment
+from stabbench.training.devices import NoSlotError, lease_device
 
 ABSENT = ["tpu", "meta", "cpu:1", "cuda:99", "xpu:99", "", "gpu", "mkldnn", "vulkan", "cuda:x", "cpu:-1"]
 if not torch.backends.mps.is_available():
@@ -51,12 +51,42 @@ def test_a_user_without_a_name_can_lease(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(getpass, "getuser", nobody)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(devices, "has_room", lambda name: True)
     leases = [lease_device(("cuda:0", "cuda:1")) for _ in range(3)]
     assert [str(device) for device, _ in leases] == ["cuda:0", "cuda:1", "cuda:0"]
     assert str(os.getuid()) in next(tmp_path.iterdir()).name
     for _, lease in leases:
         assert lease is not None
         lease.release()
+
+
+@pytest.fixture
+def two_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(devices, "PATIENCE_SECONDS", 0.0)
+
+
+def test_a_gpu_takes_few_runs(two_gpus: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice as many whose steps are not captured; who finds no slot finds the one that is given back."""
+    monkeypatch.setattr(devices, "has_room", lambda name: True)
+    assert (devices.slots(captured=True), devices.slots(captured=False)) == (2, 4)
+    names = ("cuda:0", "cuda:1")
+    leases = [lease_device(names, 2) for _ in range(4)]
+    assert [str(device) for device, _ in leases] == ["cuda:0", "cuda:1"] * 2
+    with pytest.raises(NoSlotError, match="as many runs as it takes"):
+        lease_device(names, 2)
+    assert str(lease_device(names, 4)[0]) == "cuda:0"
+    assert leases[1][1] is not None
+    leases[1][1].release()
+    assert str(lease_device(names, 2)[0]) == "cuda:1"
+
+
+def test_a_gpu_is_not_shared_when_its_memory_is_full(two_gpus: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = {"cuda:0": devices.RUN_BYTES - 1, "cuda:1": devices.RUN_BYTES}
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda name: (free[name], 80 * 10**9))
+    leases = [lease_device(("cuda:0", "cuda:1")) for _ in range(3)]
+    assert [str(device) for device, _ in leases] == ["cuda:0", "cuda:1", "cuda:1"]
 
 
 def test_a_record_says_deterministic_only_where_that_is_enforced(monkeypatch: pytest.MonkeyPatch) -> None:

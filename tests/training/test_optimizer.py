@@ -15,7 +15,8 @@ from torch import nn
 from stabbench.errors import StabbenchError
 from stabbench.recipe import Recipe
 from stabbench.strategies.groups import decay_groups
-from stabbench.training.optimizer import Optimizer, check_partition, learning_rate_factor
+from stabbench.training.optimizer import Optimizer, check_partition
+from stabbench.training.schedule import learning_rate_factor
 
 STEPS = 500
 
@@ -45,9 +46,17 @@ def reference(
 @pytest.mark.parametrize("bias_correction", [True, False])
 @pytest.mark.parametrize("placement", ["before_correction", "after_correction"])
 @pytest.mark.parametrize("scale", [1.0, 1e-6])
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.float64, 1e-13)])
+@pytest.mark.parametrize(
+    ("dtype", "tensor_rates", "tolerance"),
+    [(torch.float32, False, 1e-6), (torch.float64, False, 1e-13), (torch.float32, True, 1e-6)],
+)
 def test_500_steps_against_float64(
-    bias_correction: bool, placement: str, scale: float, dtype: torch.dtype, tolerance: float
+    bias_correction: bool,
+    placement: str,
+    scale: float,
+    dtype: torch.dtype,
+    tensor_rates: bool,
+    tolerance: float,
 ) -> None:
     recipe = Recipe(
         learning_rate=1e-3, bias_correction=bias_correction, epsilon_placement=placement, clip_norm=None
@@ -58,7 +67,8 @@ def test_500_steps_against_float64(
     layer = nn.Linear(5, 7, bias=False, dtype=dtype)
     with torch.no_grad():
         layer.weight.copy_(torch.from_numpy(start))
-    optimizer = Optimizer(layer, decay_groups(layer, recipe.weight_decay), recipe, 50, STEPS)
+    groups = decay_groups(layer, recipe.weight_decay)
+    optimizer = Optimizer(layer, groups, recipe, 50, STEPS, tensor_rates)
     for gradient in gradients:
         layer.weight.grad = torch.from_numpy(gradient).to(dtype)
         optimizer.step()
@@ -254,3 +264,23 @@ def test_a_gradient_that_a_hook_replaced_is_the_one_that_counts() -> None:
     optimizer.step()
     assert torch.equal(net.weight.detach(), before)
     assert not torch.equal(net.bias.detach(), torch.zeros(2))
+
+
+@pytest.mark.parametrize("placement", ["before_correction", "after_correction"])
+def test_rates_that_are_tensors_follow_those_that_join_late(placement: str) -> None:
+    """A layer that is let go after four updates has a bias correction of its own, whatever the rates are."""
+    found = []
+    for tensor_rates in (False, True):
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Linear(9, 33), nn.LayerNorm(33), nn.Linear(33, 5))
+        recipe = Recipe(learning_rate=1e-2, weight_decay=0.1, epsilon_placement=placement)
+        optimizer = Optimizer(net, decay_groups(net, 0.1), recipe, 2, 12, tensor_rates)
+        for update in range(12):
+            net(torch.randn(8, 9)).pow(2).mean().backward()
+            optimizer.clip()
+            if update < 4:
+                net[0].weight.grad = net[0].bias.grad = None
+            optimizer.step()
+        found.append([p.detach().clone() for p in net.parameters()])
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=2e-6, atol=1e-6)
