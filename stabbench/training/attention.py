@@ -19,7 +19,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from stabbench.training.packing import COLUMNS, Rows, rows_of, take
+from stabbench.training.packing import COLUMNS, DeviceRows, Rows, rows_of, take
 
 NAME = "stabbench"
 """The name under which transformers finds this attention."""
@@ -125,7 +125,7 @@ def _packed(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
-    rows: Rows,
+    rows: Rows | DeviceRows,
     dropout: float,
     scaling: float | None,
     window: int | None,
@@ -149,11 +149,11 @@ def _packed(
     for group in rows.groups(heads):
         own = slice(group.start * heads, group.end * heads)
         q, k, v = (
-            take(x[own], group.spread, group.gather, filled=False).view(*group.shape, width)
+            take(x[own], group.spread, group.gather, False, rows.has_tail).view(*group.shape, width)
             for x in (query, key, value)
         )
         seen = kernel(q, k, v, group.visible(window), dropout, scale)
-        mixed.append(take(seen.reshape(-1, width), group.gather, group.refill, filled=False))
+        mixed.append(take(seen.reshape(-1, width), group.gather, group.refill, rows.has_tail, True))
     found = mixed[0] if len(mixed) == 1 else torch.cat(mixed)
     return found.view(1, tokens, heads, width)
 

@@ -141,4 +141,4 @@ def own_stream(device: torch.device) -> AbstractContextManager[object]:
 
 
 def _size(key: Key) -> int:
-    return key.shape.rows * key.shape.tokens
+    return key.shape.total or key.shape.rows * key.shape.width

@@ -19,7 +19,7 @@ from transformers.activations import GELUActivation
 from stabbench.models.structure import encoder_of
 from stabbench.training import attention
 from stabbench.training.layers_formula import Layer, Setting, layout_of
-from stabbench.training.packing import rows_of
+from stabbench.training.packing import Rows, rows_of
 
 LAYER = "Layer"
 
@@ -143,7 +143,11 @@ def _given(
 ) -> tuple[Any, ...] | None:
     """Return what ``Layer`` is to be called with, or ``None`` where the modules have to run."""
     rows = rows_of(mask)
-    if rows is None or hidden.device.type != "cpu" or any(other is not None for other in others):
+    if (
+        not isinstance(rows, Rows)
+        or hidden.device.type != "cpu"
+        or any(other is not None for other in others)
+    ):
         return None
     anatomy = _anatomies.get(layer)
     if anatomy is None or not anatomy.is_current():

@@ -33,62 +33,120 @@ GROUP_FROM = 32
 """where the longest of them has more tokens than this."""
 
 _ROWS = "_stabbench_rows"
-_LENGTHS = "_stabbench_lengths"
+_NOTED = "_stabbench_noted_rows"
 
 
 class Rows:
-    """How the tokens of a batch lie one after the other, the shortest row first.
+    """How the tokens of a batch lie one after the other, by its mask on a CPU: the shortest row first.
 
     Args:
-        mask: true or 1 where a token is, [rows, padded length], on the CPU.
-        lengths: tokens of each row, [rows], on the CPU.
-        device: where the batch is.
+        mask: true or 1 where a token is, [rows, padded length], on the CPU; no row is empty.
 
     Attributes:
         shape: rows and padded length of the batch.
-        lengths: tokens of each row in packed order, on the CPU.
-        pack: for each packed token its place in [rows * padded length], on the batch's device.
+        pack: for each packed token its place in [rows * padded length].
         unpack: for each place its packed token, or the number of tokens where there is none.
         positions: the place of each packed token within its row, [1, tokens].
+        has_tail: whether places without a token follow the packed ones.
     """
 
-    def __init__(self, mask: torch.Tensor, lengths: torch.Tensor, device: torch.device) -> None:
+    has_tail = False
+
+    def __init__(self, mask: torch.Tensor) -> None:
         columns = mask.shape[1]
         self.shape = (mask.shape[0], columns)
-        self.device = device
-        self.lengths, order = lengths.sort(stable=True)
-        self._heads: dict[int, tuple[Group, ...]] = {}
+        self._lengths, order = mask.sum(dim=1).sort(stable=True)
+        self._groups: dict[int, tuple[Group, ...]] = {}
         row, column = mask[order].nonzero(as_tuple=True)
-        pack = order[row] * columns + column
-        unpack = torch.full((mask.numel(),), len(pack))
-        unpack[pack] = torch.arange(len(pack))
-        self.pack, self.unpack, self.positions = (
-            index.to(device, non_blocking=True) for index in (pack, unpack, column[None])
-        )
+        self.pack = order[row] * columns + column
+        self.unpack = torch.full((mask.numel(),), len(self.pack))
+        self.unpack[self.pack] = torch.arange(len(self.pack))
+        self.positions = column[None]
 
     def groups(self, heads: int) -> tuple[Group, ...]:
         """Return the rows in groups of like length, with indices for so many heads."""
-        if heads not in self._heads:
-            self._heads[heads] = tuple(self._divided(heads))
-        return self._heads[heads]
+        if heads not in self._groups:
+            self._groups[heads] = tuple(self._divided(heads))
+        return self._groups[heads]
 
     def _divided(self, heads: int) -> Iterator[Group]:
-        longest = int(self.lengths[-1])
-        many = longest > GROUP_FROM and self.device.type == "cpu"  # a GPU likes few kernels
-        chunks = min(GROUPS if many else 1, len(self.lengths))
+        chunks = min(GROUPS if int(self._lengths[-1]) > GROUP_FROM else 1, len(self._lengths))
         start = 0
         waiting: list[torch.Tensor] = []
-        for chunk in self.lengths.tensor_split(chunks):
-            if waiting and _rounded(waiting[-1]) != _rounded(chunk):
-                group = Group.of(torch.cat(waiting), start, heads, self.device)
+        for chunk in self._lengths.tensor_split(chunks):
+            if waiting and _rounded(int(waiting[-1][-1])) != _rounded(int(chunk[-1])):
+                group = _group(torch.cat(waiting), start, heads)
                 yield group
                 start, waiting = group.end, []
             waiting.append(chunk)
-        yield Group.of(torch.cat(waiting), start, heads, self.device)
+        yield _group(torch.cat(waiting), start, heads)
 
 
-def _rounded(lengths: torch.Tensor) -> int:
-    return -(-int(lengths[-1]) // COLUMNS) * COLUMNS
+class DeviceRows:
+    """The same, computed on a device alone: row after row, then a tail up to a number that the host knows.
+
+    What lies in the tail is zero before the layers, and whatever they make of that is looked at by nobody.
+
+    Args:
+        lengths: tokens of each row, which lie at its beginning, [rows], on the device.
+        columns: padded length of the batch.
+        total: how many tokens there are, or more.
+
+    Attributes:
+        pack: as of ``Rows``, and rows * padded length in the tail.
+    """
+
+    has_tail = True
+
+    def __init__(self, lengths: torch.Tensor, columns: int, total: int) -> None:
+        rows = len(lengths)
+        self.shape = (rows, columns)
+        self._lengths = lengths
+        self._total = total
+        self._groups: dict[int, tuple[Group, ...]] = {}
+        ends = lengths.cumsum(0)
+        place = torch.arange(total, device=lengths.device)
+        self._row = torch.searchsorted(ends, place, right=True)
+        self._is_token = self._row < rows
+        row = self._row.clamp(max=rows - 1)
+        column = place - (ends - lengths)[row]
+        self._column = torch.where(self._is_token, column, 0)
+        self.pack = torch.where(self._is_token, row * columns + column, rows * columns)
+        real, token = _grid(lengths, columns)
+        self.unpack = torch.where(real, token, total).view(-1)
+        self.positions = self._column[None]
+
+    def groups(self, heads: int) -> tuple[Group, ...]:
+        """Return all rows as one group: a GPU likes few kernels."""
+        if heads not in self._groups:
+            longest = _rounded(self.shape[1])
+            real, token = _grid(self._lengths, longest)
+            head = torch.arange(heads, device=token.device)
+            spread = token[:, None] * heads + head[:, None]
+            place = (self._row[:, None] * heads + head) * longest + self._column[:, None]
+            places = self.shape[0] * heads * longest
+            group = Group(
+                start=0,
+                end=self._total,
+                shape=(self.shape[0], heads, longest),
+                spread=spread.view(-1),
+                gather=torch.where(self._is_token[:, None], place, places).view(-1),
+                refill=torch.where(real[:, None], spread, self._total * heads).view(-1),
+                real=real[:, None, None],
+            )
+            self._groups[heads] = (group,)
+        return self._groups[heads]
+
+
+def _grid(lengths: torch.Tensor, columns: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return which of [rows, columns] hold a token, and which packed one; padding has its row's first."""
+    column = torch.arange(columns, device=lengths.device)
+    real = column < lengths[:, None]
+    return real, (lengths.cumsum(0) - lengths)[:, None] + column * real
+
+
+def _rounded(tokens: int) -> int:
+    return -(-tokens // COLUMNS) * COLUMNS
 
 
 @dataclass(frozen=True)
@@ -102,7 +160,7 @@ class Group:
         end: where they end.
         shape: rows, heads and the longest row, rounded up to a multiple of ``COLUMNS``.
         spread: for each padded place the packed one that it takes: padding takes its row's first token.
-        gather: for each packed place the padded one.
+        gather: for each packed place the padded one, or rows * heads * longest in a tail.
         refill: like ``spread``, but tokens * heads where padding is.
         real: which keys are tokens, [rows, 1, 1, longest].
     """
@@ -115,22 +173,6 @@ class Group:
     refill: torch.Tensor
     real: torch.Tensor
     _windows: dict[int, torch.Tensor] = field(default_factory=dict, repr=False, compare=False)
-
-    @classmethod
-    def of(cls, lengths: torch.Tensor, start: int, heads: int, device: torch.device) -> Group:
-        """Return the group of rows of some lengths, the longest last."""
-        rows, longest, tokens = len(lengths), _rounded(lengths), int(lengths.sum())
-        column = torch.arange(longest)
-        real = column < lengths[:, None]
-        token = (lengths.cumsum(0) - lengths)[:, None] + column * real
-        head = torch.arange(heads)[:, None]
-        spread = token[:, None] * heads + head
-        refill = torch.where(real[:, None], spread, tokens * heads)
-        place = (torch.arange(rows)[:, None] * (heads * longest) + column)[real]
-        gather = place[:, None] + torch.arange(heads) * longest
-        indices = (spread.view(-1), gather.view(-1), refill.view(-1), real[:, None, None])
-        spread, gather, refill, real = (index.to(device, non_blocking=True) for index in indices)
-        return cls(start, start + tokens, (rows, heads, longest), spread, gather, refill, real)
 
     def visible(self, window: int | None) -> torch.Tensor:
         """Return which keys a query sees, [rows, 1, 1 or longest, longest], the same tensor for all layers.
@@ -146,44 +188,60 @@ class Group:
         return self._windows[window]
 
 
+def _group(lengths: torch.Tensor, start: int, heads: int) -> Group:
+    """Return the group of rows of some lengths, the longest last."""
+    rows, longest, tokens = len(lengths), _rounded(int(lengths[-1])), int(lengths.sum())
+    real, token = _grid(lengths, longest)
+    spread = token[:, None] * heads + torch.arange(heads)[:, None]
+    refill = torch.where(real[:, None], spread, tokens * heads)
+    place = (torch.arange(rows)[:, None] * (heads * longest) + torch.arange(longest))[real]
+    gather = place[:, None] + torch.arange(heads) * longest
+    shape = (rows, heads, longest)
+    return Group(
+        start, start + tokens, shape, spread.view(-1), gather.view(-1), refill.view(-1), real[:, None, None]
+    )
+
+
 class _Take(torch.autograd.Function):
     """Rows of a matrix by an index, which has its inverse, so that the gradient is taken, not added up."""
 
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, there: torch.Tensor, back: torch.Tensor, more: bool) -> Any:
-        ctx.indices = (back, there, not more)
-        return _with_zeros(x, more).index_select(0, there)
+    def forward(ctx: Any, x: torch.Tensor, there: torch.Tensor, back: torch.Tensor, *zeros: bool) -> Any:
+        ctx.inverse = (back, there, *reversed(zeros))
+        more = torch.cat([x, x.new_zeros(1, x.shape[1])]) if zeros[0] else x
+        return more.index_select(0, there)
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> Any:
-        return take(gradients[0], *ctx.indices), None, None, None
+        return take(gradients[0], *ctx.inverse), None, None, None, None
 
 
-def _with_zeros(x: torch.Tensor, more: bool) -> torch.Tensor:
-    return torch.cat([x, x.new_zeros(1, x.shape[1])]) if more else x
-
-
-def take(x: torch.Tensor, there: torch.Tensor, back: torch.Tensor, filled: bool) -> torch.Tensor:
+def take(
+    x: torch.Tensor, there: torch.Tensor, back: torch.Tensor, zeros_there: bool, zeros_back: bool
+) -> torch.Tensor:
     """Return ``x[there]``, shape [len(there), width].
 
     Args:
         x: [n, width].
         there: for each row of the result its row of ``x``.
         back: for each row of ``x`` its row in the result; what ``there`` repeats has no other gradient.
-        filled: whether ``there`` may be n, which is a row of zeros; else ``back`` may be ``len(there)``.
+        zeros_there: whether ``there`` may be n, which is a row of zeros.
+        zeros_back: whether ``back`` may be ``len(there)``: such a row has no gradient.
     """
-    taken: torch.Tensor = _Take.apply(x, there, back, filled)  # type: ignore[no-untyped-call]
+    taken: torch.Tensor = _Take.apply(  # type: ignore[no-untyped-call]
+        x, there, back, zeros_there, zeros_back
+    )
     return taken
 
 
-def rows_of(mask: torch.Tensor | None) -> Rows | None:
+def rows_of(mask: torch.Tensor | None) -> Rows | DeviceRows | None:
     """Return how the rows lie that the layers were handed in the place of a mask."""
     return getattr(mask, _ROWS, None)
 
 
-def note_lengths(mask: torch.Tensor, lengths: torch.Tensor) -> None:
-    """Note the tokens of each row at a mask that says the same on a device, to be found without waiting."""
-    setattr(mask, _LENGTHS, (lengths, mask._version))
+def note_rows(mask: torch.Tensor, rows: DeviceRows) -> None:
+    """Note at a mask how its rows lie, as long as it is not changed: to ask a GPU would take time."""
+    setattr(mask, _NOTED, (rows, mask._version))
 
 
 def is_packable(model_type: object) -> bool:
@@ -218,15 +276,12 @@ def _lay_out(encoder: nn.Module, arguments: tuple[Any, ...], named: dict[str, An
     )
     if asked or mask is None or mask.ndim != 2:
         return None
-    lengths, version = getattr(mask, _LENGTHS, (None, None))
-    if lengths is None or version != mask._version:
-        real = mask.cpu()
-        lengths = real.sum(dim=1)
-    else:
-        real = torch.arange(mask.shape[1]) < lengths[:, None]
-    if not int(lengths.min()):
-        return None
-    rows = Rows(real, lengths, mask.device)
+    rows, version = getattr(mask, _NOTED, (None, None))
+    if rows is None or version != mask._version:
+        # to read a mask would keep a GPU waiting; and a row without a token has no first one
+        if mask.device.type != "cpu" or not bool(mask.any(dim=1).all()):
+            return None
+        rows = Rows(mask)
     note = mask[None, None]
     setattr(note, _ROWS, rows)
     named["attention_mask"] = note
@@ -242,7 +297,7 @@ def _pack(stack: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -
     if not arguments:
         arguments = (named.pop("hidden_states"),)
     hidden = arguments[0].flatten(0, 1)
-    return (take(hidden, rows.pack, rows.unpack, filled=False)[None], *arguments[1:]), named
+    return (take(hidden, rows.pack, rows.unpack, rows.has_tail, True)[None], *arguments[1:]), named
 
 
 def _unpack(stack: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any], output: Any) -> Any:
@@ -250,13 +305,13 @@ def _unpack(stack: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any],
     if rows is None:
         return None
     hidden = output if isinstance(output, torch.Tensor) else output.last_hidden_state
-    padded = take(hidden[0], rows.unpack, rows.pack, filled=True).view(*rows.shape, -1)
+    padded = take(hidden[0], rows.unpack, rows.pack, True, rows.has_tail).view(*rows.shape, -1)
     if isinstance(output, torch.Tensor):
         return padded
     output.last_hidden_state = padded
     return output
 
 
-def _found(arguments: tuple[Any, ...], named: dict[str, Any]) -> Rows | None:
+def _found(arguments: tuple[Any, ...], named: dict[str, Any]) -> Rows | DeviceRows | None:
     given = (*arguments[1:2], named.get("attention_mask"))
     return next((rows for mask in given if (rows := rows_of(mask)) is not None), None)

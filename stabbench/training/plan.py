@@ -10,28 +10,42 @@ from stabbench.strategies import Batch
 from stabbench.training import streams
 from stabbench.training.batches import Tokens
 
-GPU_MULTIPLE = 16
-"""Batches on a GPU are as wide as the next multiple of this: few shapes, each captured once."""
+WIDTHS = 16
+"""Batches on a GPU are as wide as the next multiple of this,"""
+
+TOTALS = 64
+"""and are packed to the next multiple of this or, of long rows, of twice as many: few shapes to capture."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What a batch looks like: its rows, and the tokens to which each of them is padded."""
+    """What a batch looks like.
+
+    Attributes:
+        rows: its rows.
+        width: tokens to which each of them is padded.
+        total: tokens to which all of them are packed; ``None`` where that is looked at when it is computed.
+    """
 
     rows: int
-    tokens: int
+    width: int
+    total: int | None = None
 
 
-def bucket(rows: int, longest: int, widest: int, multiple: int) -> Shape:
-    """Return the shape in which a batch is computed; batches of one shape can share a captured graph.
+def bucket(lengths: torch.Tensor, widest: int) -> Shape:
+    """Return the shape in which a GPU computes a batch; batches of one shape can share a captured graph.
 
     Args:
-        rows: its rows.
-        longest: tokens of the longest of them.
+        lengths: tokens of its rows.
         widest: tokens of the longest row of the whole split.
-        multiple: its width is rounded up to a multiple of this, but not beyond ``widest``.
     """
-    return Shape(rows, min(widest, -(-longest // multiple) * multiple))
+    totals = TOTALS if widest <= TOTALS else 2 * TOTALS
+    width = min(widest, _next(int(lengths.max()), WIDTHS))
+    return Shape(len(lengths), width, _next(int(lengths.sum()), totals))
+
+
+def _next(number: int, multiple: int) -> int:
+    return -(-number // multiple) * multiple
 
 
 class Plan:
@@ -42,14 +56,14 @@ class Plan:
         batch_size: rows of an update; the last batch of an epoch may be smaller.
         updates: how many there are.
         order: the stream that shuffles the rows of every epoch.
-        multiple: see ``bucket``.
+        on_gpu: whether batches have few shapes, see ``bucket``.
 
     Attributes:
         shapes: the shape of each update's batch.
     """
 
     def __init__(
-        self, tokens: Tokens, batch_size: int, updates: int, order: torch.Generator, multiple: int = 1
+        self, tokens: Tokens, batch_size: int, updates: int, order: torch.Generator, on_gpu: bool = False
     ) -> None:
         self._tokens = tokens
         count = len(tokens.lengths)
@@ -58,10 +72,8 @@ class Plan:
         while len(batches) < updates:
             batches += torch.split(streams.epoch_order(count, order), batch_size)
         del batches[updates:]
-        longest = [int(tokens.lengths[rows].max()) for rows in batches]
-        self.shapes = [
-            bucket(len(rows), length, widest, multiple) for rows, length in zip(batches, longest, strict=True)
-        ]
+        lengths = [tokens.lengths[rows] for rows in batches]
+        self.shapes = [bucket(own, widest) if on_gpu else Shape(len(own), int(own.max())) for own in lengths]
         # a short batch is filled up with rows that nobody takes
         table = torch.nn.utils.rnn.pad_sequence(batches, batch_first=True)
         self._rows = table.to(tokens.labels.device)
@@ -74,4 +86,4 @@ class Plan:
             shape: its shape, as ``shapes`` has it.
         """
         rows = self._rows.index_select(0, index)[0, : shape.rows]
-        return self._tokens.gather(rows, shape.tokens)
+        return self._tokens.gather(rows, shape.width, shape.total)

@@ -14,7 +14,7 @@ from stabbench.training import streams
 from stabbench.training.cache import Cache
 from stabbench.training.hooks import hook
 from stabbench.training.optimizer import Optimizer, as_groups, check_partition
-from stabbench.training.plan import GPU_MULTIPLE, Plan
+from stabbench.training.plan import Plan
 from stabbench.training.step import Training
 from stabbench.training.traces import Traces
 
@@ -55,7 +55,7 @@ def set_up(
         strategy=strategy,
         generator=stream,
         optimizer=Optimizer(model, groups, recipe, warmup, total, tensor_rates=gpu),
-        plan=Plan(tokens.to(device), recipe.batch_size, total, order, GPU_MULTIPLE if gpu else 1),
+        plan=Plan(tokens.to(device), recipe.batch_size, total, order, gpu),
         traces=Traces(model, model.base_model_prefix, total),
         precision=recipe.precision,
         updates=total,

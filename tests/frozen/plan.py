@@ -7,8 +7,8 @@ import json
 import sys
 
 from stabbench.planning import PlanOptions, plan_group
-from stabbench.strategies import REGISTRY
 from stabbench.spec import RunSpec
+from stabbench.strategies import REGISTRY
 from stabbench.suite import Suite
 
 MORE = ["reinit:layers=1+llrd", "mixout:p=0.5", "mixout+pretrained-decay", "r-drop:base=ours"]

@@ -139,7 +139,7 @@ def test_gradients_and_theirs_are_those_of_finite_differences(rates: dict[str, f
     lengths = torch.tensor([3, 2])
     mask = torch.arange(3) < lengths[:, None]
     note = mask[None, None]
-    note._stabbench_rows = packing.Rows(mask, lengths, torch.device("cpu"))
+    note._stabbench_rows = packing.Rows(mask)
     hidden = torch.randn(1, 5, 6, dtype=torch.float64, requires_grad=True)
 
     def output(*given: torch.Tensor) -> torch.Tensor:

@@ -120,11 +120,31 @@ def test_a_token_that_is_masked_is_not_there() -> None:
     torch.testing.assert_close(packed(**inputs).logits, padded(**inputs).logits, rtol=1e-5, atol=1e-6)
 
 
-def test_noted_lengths_hold_as_long_as_the_mask_does() -> None:
+@pytest.mark.parametrize("kind", PACKABLE)
+@pytest.mark.parametrize("more", [0, 13])
+def test_rows_laid_out_on_a_device_with_a_tail(kind: str, more: int) -> None:
+    padded, packed = pair(kind, max(LONG))
+    inputs = batch(LONG)
+    total = sum(LONG) + more
+    rows = packing.DeviceRows(torch.tensor(LONG), max(LONG), total)
+    packing.note_rows(inputs["attention_mask"], rows)
+    counts = count_tokens(packed)
+    one, other = padded(**inputs), packed(**inputs)
+    assert total in counts
+    torch.testing.assert_close(other.logits, one.logits, rtol=1e-5, atol=1e-6)
+    for output in (one, other):
+        output.loss.backward()
+    for parameter, twin in zip(padded.parameters(), packed.parameters(), strict=True):
+        if parameter.grad is not None:
+            torch.testing.assert_close(twin.grad, parameter.grad, rtol=1e-4, atol=1e-6)
+
+
+def test_what_is_noted_holds_as_long_as_the_mask_does() -> None:
     padded, packed = pair("bert", max(SHORT))
     inputs = batch(SHORT)
-    packing.note_lengths(inputs["attention_mask"], torch.tensor(SHORT))
-    torch.testing.assert_close(packed(**inputs).logits, padded(**inputs).logits, rtol=1e-5, atol=1e-6)
+    packing.note_rows(
+        inputs["attention_mask"], packing.DeviceRows(torch.tensor(SHORT), max(SHORT), sum(SHORT))
+    )
     inputs["attention_mask"][1, 6:] = 0
     torch.testing.assert_close(packed(**inputs).logits, padded(**inputs).logits, rtol=1e-5, atol=1e-6)
 
@@ -161,10 +181,10 @@ def test_taking_and_its_gradients() -> None:
     """Twice differentiable, with zeros where nothing lies and one token for many places."""
     x = torch.randn(3, 2, dtype=torch.float64, requires_grad=True)
     there, back = torch.tensor([3, 0, 3, 2, 1]), torch.tensor([1, 4, 3])
-    taken = packing.take(x, there, back, True)
+    taken = packing.take(x, there, back, True, False)
     assert torch.equal(taken, torch.cat([x, torch.zeros(1, 2)])[there])
-    assert torch.autograd.gradcheck(lambda t: packing.take(t, there, back, True), x)
-    assert torch.autograd.gradgradcheck(lambda t: packing.take(t, there, back, True) ** 2, x)
+    assert torch.autograd.gradcheck(lambda t: packing.take(t, there, back, True, False), x)
+    assert torch.autograd.gradgradcheck(lambda t: packing.take(t, there, back, True, False) ** 2, x)
     assert torch.autograd.gradcheck(
-        lambda t: packing.take(t, back, there, False), taken.detach().requires_grad_()
+        lambda t: packing.take(t, back, there, False, True), taken.detach().requires_grad_()
     )
