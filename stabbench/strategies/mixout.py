@@ -58,6 +58,11 @@ class Mixout(Strategy):
         known = ", ".join(AFTER_DROPOUT)
         return f"which linear layers follow a dropout is known of {known} only: set layers=all."
 
+    def amended(self, config: dict[str, Any]) -> tuple[str, ...]:
+        """Mark the families of which the order of the modules, which 0.1.0 took, is not that of the data."""
+        mended = _label(config.get("model_type")) in ("RoBERTa", "DistilBERT")
+        return ("mixout follows the data",) if mended and self.layers == "after_dropout" and self.p else ()
+
     def prepare(self, model: nn.Module, generator: torch.Generator) -> None:
         """Replace linear layers by mixing ones and switch their dropout off."""
         if self.p == 0.0:

@@ -198,7 +198,7 @@ def install(model: PreTrainedModel) -> None:
     The model must attend by ``stabbench.training.attention``.
     """
     family = family_of(model.config.model_type)
-    if family is None or family.stack is None:
+    if family is None or family.stack is None or getattr(model.config, "is_decoder", False):
         return
     encoder = encoder_of(model)
     stack = encoder.get_submodule(family.stack)

@@ -1,10 +1,14 @@
-"""Print the keys, groups and source digests that this code gives to every strategy on every mini task."""
+"""Print the keys, groups and source digests that this code gives to every strategy on every mini task.
+
+But for the version of the trainer, which is 0.1.0's.
+"""
 
 import json
 import sys
 
 from stabbench.planning import PlanOptions, plan_group
 from stabbench.strategies import REGISTRY
+from stabbench.spec import RunSpec
 from stabbench.suite import Suite
 
 MORE = ["reinit:layers=1+llrd", "mixout:p=0.5", "mixout+pretrained-decay", "r-drop:base=ours"]
@@ -28,6 +32,12 @@ REFUSED = {"longer:steps=200 mini-cola set"}
 """Since 0.2.0: in batches of 8 the base makes 210 updates."""
 
 
+def former(spec: RunSpec) -> RunSpec:
+    """Return what 0.1.0's trainer was asked for."""
+    start = spec.work.start
+    return spec.change(trainer=1, start=None if start is None else former(start))
+
+
 def keys() -> dict[str, list[str]]:
     found = {}
     for text in [*REGISTRY.names(), *MORE]:
@@ -39,7 +49,7 @@ def keys() -> dict[str, list[str]]:
                     continue
                 suite = Suite(task=task, models=["mini-bert"], seeds=2)
                 group = plan_group(suite, task, "mini-bert", text, PlanOptions(**options))
-                spec = group.requests[1].spec
+                spec = former(group.requests[1].spec)
                 found[f"{text} {task} {name}"] = [
                     spec.key,
                     spec.group,
