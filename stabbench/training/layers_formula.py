@@ -64,22 +64,27 @@ class Layout:
     @classmethod
     def of(cls, rows: Rows, heads: int, dtype: torch.dtype) -> Layout:
         """Return the layout of a batch: its scores are numbers of ``dtype``."""
-        head, qkv = torch.arange(heads)[:, None], torch.arange(3)
+        head = torch.arange(3 * heads).view(3, 1, heads, 1)  # of queries, keys and values
+        qkv = torch.arange(3)[:, None]
         parts, spread, collect, gather = [], [], [], []
         start = 0
         for group in rows.groups(heads):
             n_rows, _, longest = group.shape
             size = n_rows * heads * longest
-            first = 3 * group.spread.view(group.shape) - 2 * head + 3 * heads * group.start  # of the three
-            spread.append((first + heads * qkv[:, None, None, None]).view(-1))
-            place = group.gather.view(-1, 1, heads)
-            collect.append((place + size * qkv[:, None] + 3 * start).view(-1))
+            token = group.spread.view(group.shape)[:, :1] + group.start * heads  # times the heads
+            spread.append((3 * token + head).view(-1))
+            place = group.gather.view(-1, 1, heads) + 3 * start
+            collect.append((place + qkv * size).view(-1))
             gather.append(group.gather + start)
             bias = attention.bias_of(group.visible(None), dtype)
             bias = bias.expand(n_rows, heads, 1, longest).reshape(-1, 1, longest)
             parts.append(Part(start, start + size, (n_rows * heads, longest, longest), bias))
             start += size
-        return cls(tuple(parts), torch.cat(spread), torch.cat(collect), torch.cat(gather), start)
+        return cls(tuple(parts), _joined(spread), _joined(collect), _joined(gather), start)
+
+
+def _joined(tensors: list[torch.Tensor]) -> torch.Tensor:
+    return tensors[0] if len(tensors) == 1 else torch.cat(tensors)
 
 
 _layouts: WeakKeyDictionary[Rows, dict[tuple[int, torch.dtype], Layout]] = WeakKeyDictionary()
@@ -124,15 +129,15 @@ def _masks(setting: Setting, x: torch.Tensor) -> Masks:
         return (None,) * len(wanted)
     bits = torch.empty(total // 4, dtype=torch.int64).random_(-(2**63), None).view(torch.int16)
     kept = torch.empty(total, dtype=x.dtype)
-    pieces = torch.split(kept, sizes)
+    pieces = kept.split_with_sizes(sizes)
     rates = {rate for _, rate in wanted if rate > 0.0}
     if len(rates) == 1:
         attention.keep(bits, rates.pop(), kept)
     else:
-        for drawn, (_, rate), piece in zip(torch.split(bits, sizes), wanted, pieces, strict=True):
+        for drawn, (_, rate), piece in zip(bits.split_with_sizes(sizes), wanted, pieces, strict=True):
             attention.keep(drawn, rate, piece)
     return tuple(
-        piece[:count].view(shape) if count else None
+        None if count == 0 else (piece if count == len(piece) else piece[:count]).view(shape)
         for piece, count, (shape, _) in zip(pieces, counts, wanted, strict=True)
     )
 
@@ -153,8 +158,7 @@ def _forward(
         weights.append(torch.softmax(scores, -1))
         dropped.append(weights[-1] if mask is None else weights[-1] * mask)
         seen.append(torch.bmm(dropped[-1], value).view(-1, value.shape[2]))
-    padded = seen[0] if len(seen) == 1 else torch.cat(seen)
-    mixed = padded.index_select(0, layout.gather).view(len(x), -1)
+    mixed = _joined(seen).index_select(0, layout.gather).view(len(x), -1)
     middle = _add(x, nn.functional.linear(mixed, wo, bo), masks[-2])
     normed, mean1, scale1 = torch.native_layer_norm(middle, width, g1, c1, setting.epsilon[0])
     inner = nn.functional.linear(normed, wi, bi)
