@@ -37,7 +37,8 @@ SPY = """
 import sys
 
 def pytest_unconfigure(config):
-    names = ("numpy", "pydantic", "tabulate", "scipy", "torch", "stabbench.planning", "stabbench.runs")
+    names = ["numpy", "pydantic", "tabulate", "scipy", "torch"]
+    names += ["stabbench.planning", "stabbench.runs", "stabbench.zygote"]
     print("IMPORTED", [name for name in names if name in sys.modules])
     print("CHUNK", getattr(config.option, "maxschedchunk", None))
 """

@@ -33,7 +33,6 @@ def pytest_sessionstart(session):
     [
         (("--strategy", "ours"), 1),
         (("--strategy", "ours", "-n", "2"), 1),
-        ((), 0),
         (("--strategy", "ours", "--stab-replay"), 0),
         (("--strategy", "ours", "--collect-only"), 0),
         (("--strategy", "ours", "--stab-executor", "debug"), 0),
