@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -194,7 +195,8 @@ def _initial(request: Request) -> tuple[PreTrainedModel, Any]:
 def _rows(request: Request, tokenizer: Any) -> list[dict[str, Any]]:
     """Return the tokenised rows in the order in which a run sees them in its first epoch."""
     task, recipe = request.work.task, request.work.recipe
-    data = tasks.load(request.task, request.data_dir, task.train_size, task.stratified, task.sample_seed)
+    folder = Path(request.data_dir) if request.data_dir else None
+    data = tasks.load(request.task, folder, task.train_size, task.stratified, task.sample_seed)
     texts = [list(column) for column in zip(*data.train.texts, strict=True)]
     inputs = tokenizer(*texts, truncation=True, max_length=recipe.max_length)
     rows = [
