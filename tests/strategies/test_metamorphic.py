@@ -80,19 +80,19 @@ def test_invariant_7_every_strategy_sees_the_same_head_and_the_same_order(
     toy, strategy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heads, orders = [], []
-    copy, batch = models.Pretrained.copy, batches.Tokens.batch
+    copy, gather = models.Pretrained.copy, batches.Tokens.gather
 
     def seen_copy(self, *arguments):
         model = copy(self, *arguments)
         heads.append(model.classifier.weight.detach().clone())
         return model
 
-    def seen_batch(self, rows):
+    def seen_batch(self, rows, width):
         orders[-1].append(rows.tolist())
-        return batch(self, rows)
+        return gather(self, rows, width)
 
     monkeypatch.setattr(models.Pretrained, "copy", seen_copy)
-    monkeypatch.setattr(batches.Tokens, "batch", seen_batch)
+    monkeypatch.setattr(batches.Tokens, "gather", seen_batch)
     for text in ("devlin", strategy):
         orders.append([])
         run(toy, text, max_steps=5)
@@ -112,13 +112,13 @@ def test_drawing_random_numbers_shifts_no_dropout(toy, strategy: str) -> None:
 def generators(toy, strategy: str, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """Return the state of torch's own generator, dropout's, when each batch is taken."""
     states: list[bytes] = []
-    batch = batches.Tokens.batch
+    gather = batches.Tokens.gather
 
-    def watched(self, rows):
+    def watched(self, rows, width):
         states.append(torch.get_rng_state().numpy().tobytes())
-        return batch(self, rows)
+        return gather(self, rows, width)
 
-    monkeypatch.setattr(batches.Tokens, "batch", watched)
+    monkeypatch.setattr(batches.Tokens, "gather", watched)
     run(toy, strategy, max_steps=6)
     monkeypatch.undo()
     return states

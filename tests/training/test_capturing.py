@@ -251,22 +251,23 @@ def test_captured_steps_are_the_eager_ones(toy, cache: Cache, graphs_without_cud
 
 
 def test_keys_that_come_often_are_captured_the_largest_first(
-    toy, cache: Cache, graphs_without_cuda: None
+    toy, cache: Cache, graphs_without_cuda: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    request = toy.request("ours", 3, max_steps=40, overrides={"batch_size": 10})  # 10, 10, 10, 10 and 8 rows
-    run = set_up(request, cache, CPU, like_gpu=True)
-    rows = [shape.rows for shape in run.plan.shapes]
-    steps = Captured(run)
+    """Batches of two rows, of 7, 9 or 11 tokens: a narrower one comes often enough first, and waits."""
+    monkeypatch.setattr(setup, "GPU_MULTIPLE", 1)
+    run = set_up(toy.request("ours", 3, max_steps=30, overrides={"batch_size": 2}), cache, CPU, like_gpu=True)
+    widths = [shape.tokens for shape in run.plan.shapes]
+    seen = [widths[:update].count(width) for update, width in enumerate(widths)]
+    assert widths[seen.index(graphs.WARM_UP)] == 9
+    steps, captured = Captured(run), []
     run.model.train()
-    captured_at = []
-    for update in range(40):
+    for width, update in zip(widths, range(30), strict=True):
         made = len(Graph.made)
         steps.step(update)
-        if len(Graph.made) > made:
-            captured_at.append(rows[update])
-    assert captured_at[0] == 10
-    assert sorted(captured_at) == [8, 10]
-    assert int(run.index) == 40
+        captured += [width] * (len(Graph.made) - made)
+    assert captured[:2] == [11, 9]
+    assert {*captured} == {width for width in widths if widths.count(width) >= graphs.WORTH}
+    assert int(run.index) == 30
 
 
 FREEZES = """
