@@ -233,8 +233,8 @@ def _backward(
     if not any(needed[:7]):
         return *(None,) * 7, *below
 
-    of_heads = of_mixed.view(len(gather), -1)
-    of_seen = of_heads.new_zeros(layout.padded, of_heads.shape[1]).index_copy_(0, gather, of_heads)
+    size = spread.shape[1]
+    of_seen = of_mixed.new_zeros(layout.padded, size).index_copy_(0, gather, of_mixed.view(-1, size))
     of_spread = torch.empty_like(spread)
     for part, weight, drop, mask in zip(layout.parts, weights, dropped, masks, strict=False):
         query, key, value = _three(spread, part)
