@@ -61,6 +61,8 @@ DROPOUTS = ("attention.self.dropout", "attention.output.dropout", "output.dropou
 
 ACTIVATION = "intermediate.intermediate_act_fn"
 
+PRECISIONS = (torch.float32, torch.float64)
+
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 """Where a module keeps its hooks."""
 
@@ -143,11 +145,10 @@ def _given(
 ) -> tuple[Any, ...] | None:
     """Return what ``Layer`` is to be called with, or ``None`` where the modules have to run."""
     rows = rows_of(mask)
-    if (
-        not isinstance(rows, Rows)
-        or hidden.device.type != "cpu"
-        or any(other is not None for other in others)
-    ):
+    dtype = hidden.dtype
+    if not isinstance(rows, Rows) or hidden.device.type != "cpu" or dtype not in PRECISIONS:
+        return None
+    if any(other is not None for other in others):  # a cache, or another sequence to attend to
         return None
     anatomy = _anatomies.get(layer)
     if anatomy is None or not anatomy.is_current():
@@ -155,7 +156,6 @@ def _given(
     if not anatomy.fits or anatomy.is_touched() or torch.is_autocast_enabled("cpu"):
         return None
     parameters = [holder.get(name) for holder, name in anatomy.holders]
-    dtype = hidden.dtype
     if any(parameter is None or parameter.dtype != dtype for parameter in parameters):
         return None
     attend, dropouts, norms = anatomy.attend, anatomy.dropouts, anatomy.norms

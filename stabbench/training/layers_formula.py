@@ -219,28 +219,22 @@ def _backward(
     gradient: torch.Tensor,
 ) -> Any:
     """Return the gradients of hidden states [1, tokens, width] and parameters, ``None`` where not needed."""
-    _, _, _, _, _, _, wo, _, g1, c1, wi, _, wf, _, g2, c2 = parameters
-    joint, spread, mixed, middle, mean1, scale1, normed, inner, active, last, mean2, scale2, *more = way
-    layout, width = setting.layout, x.shape[1:]
-    weights, dropped = more[: len(layout.parts)], more[len(layout.parts) :]
-
-    of_last, dg2, dc2 = _norm_backward(gradient, last, width, mean2, scale2, g2, c2, (True, *needed[15:17]))
-    of_output = _masked(of_last, masks[-1])
-    dwf, dbf = _linear_backward(of_output, active, needed[13:15])
-    of_inner = _gelu_backward(of_output.mm(wf), inner)
-    dwi, dbi = _linear_backward(of_inner, normed, needed[11:13])
-    of_normed = torch.addmm(of_last, of_inner, wi)
-    of_middle, dg1, dc1 = _norm_backward(
-        of_normed, middle, width, mean1, scale1, g1, c1, (True, *needed[9:11])
-    )
-    above = (dg1, dc1, dwi, dbi, dwf, dbf, dg2, dc2)
-    of_output = _masked(of_middle, masks[-2])
-    dwo, dbo = _linear_backward(of_output, mixed, needed[7:9])
+    joint, spread, *after = way[:12]
+    layout = setting.layout
+    weights, dropped = way[12 : 12 + len(layout.parts)], way[12 + len(layout.parts) :]
+    after_mask: Masks = masks[-2:]
+    gather = layout.gather
+    told = _told(gradient)
+    if told is not None:  # the layer below the head: only first tokens are read
+        gradient, *after = (tensor.index_select(0, told) for tensor in (gradient, *after))
+        after_mask = tuple(None if mask is None else mask.index_select(0, told) for mask in after_mask)
+        gather = gather.view(len(x), -1).index_select(0, told).view(-1)
+    of_middle, of_mixed, *below = _after_backward(setting, after_mask, parameters, after, needed, gradient)
     if not any(needed[:7]):
-        return *(None,) * 7, dwo, dbo, *above
+        return *(None,) * 7, *below
 
-    of_heads = of_output.mm(wo).view(len(layout.gather), -1)
-    of_seen = of_heads.new_zeros(layout.padded, of_heads.shape[1]).index_copy_(0, layout.gather, of_heads)
+    size = spread.shape[1]
+    of_seen = of_mixed.new_zeros(layout.padded, size).index_copy_(0, gather, of_mixed.view(-1, size))
     of_spread = torch.empty_like(spread)
     for part, weight, drop, mask in zip(layout.parts, weights, dropped, masks, strict=False):
         query, key, value = _three(spread, part)
@@ -253,9 +247,52 @@ def _backward(
         of_key.baddbmm_(of_scores.transpose(1, 2), query, beta=0, alpha=setting.scale)
     of_joint = of_spread.index_select(0, layout.collect).view(len(x), -1)
     dw, db = _linear_backward(of_joint, x, (any(needed[1:7:2]), any(needed[2:7:2])))
-    dx = torch.addmm(of_middle, of_joint, joint)[None] if needed[0] else None
+    if not needed[0]:
+        dx = None
+    elif told is None:
+        dx = torch.addmm(of_middle, of_joint, joint)[None]
+    else:
+        dx = of_joint.mm(joint).index_add_(0, told, of_middle)[None]
     ws, bs = ((None,) * 3 if d is None else d.chunk(3) for d in (dw, db))
-    return dx, ws[0], bs[0], ws[1], bs[1], ws[2], bs[2], dwo, dbo, *above
+    return dx, ws[0], bs[0], ws[1], bs[1], ws[2], bs[2], *below
+
+
+def _told(gradient: torch.Tensor) -> torch.Tensor | None:
+    """Return which tokens have a gradient, ``None`` if more than half of them do."""
+    if 2 * int(torch.count_nonzero(gradient[:, 0])) > len(gradient):  # one column mostly says so
+        return None
+    told = gradient.any(dim=1).nonzero()[:, 0]
+    return told if 2 * len(told) <= len(gradient) else None
+
+
+def _after_backward(
+    setting: Setting,
+    masks: Masks,
+    parameters: Tensors,
+    way: list[torch.Tensor],
+    needed: tuple[bool, ...],
+    gradient: torch.Tensor,
+) -> Any:
+    """Return the gradients of what comes after attention itself, for any tokens.
+
+    They are those of the sum before the first normalisation, of attention's heads, and of the parameters
+    from attention's output on.
+    """
+    _, _, _, _, _, _, wo, _, g1, c1, wi, _, wf, _, g2, c2 = parameters
+    mixed, middle, mean1, scale1, normed, inner, active, last, mean2, scale2 = way
+    width = gradient.shape[1:]
+    of_last, dg2, dc2 = _norm_backward(gradient, last, width, mean2, scale2, g2, c2, (True, *needed[15:17]))
+    of_output = _masked(of_last, masks[1])
+    dwf, dbf = _linear_backward(of_output, active, needed[13:15])
+    of_inner = _gelu_backward(of_output.mm(wf), inner)
+    dwi, dbi = _linear_backward(of_inner, normed, needed[11:13])
+    of_normed = torch.addmm(of_last, of_inner, wi)
+    of_middle, dg1, dc1 = _norm_backward(
+        of_normed, middle, width, mean1, scale1, g1, c1, (True, *needed[9:11])
+    )
+    of_output = _masked(of_middle, masks[0])
+    dwo, dbo = _linear_backward(of_output, mixed, needed[7:9])
+    return of_middle, of_output.mm(wo), dwo, dbo, dg1, dc1, dwi, dbi, dwf, dbf, dg2, dc2
 
 
 def _linear_backward(
