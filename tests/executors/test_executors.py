@@ -169,7 +169,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_files_in_the_current_folder_stand_for_no_module_of_ours(toy, here: Path, tmp_path: Path) -> None:
-    with ProcessExecutor(tmp_path / "store", ExecutorOptions()) as made:
+    with ProcessExecutor(tmp_path / "store", ExecutorOptions(zygote=None)) as made:
         outcome = compute_one(made, toy.request())
     assert outcome.kind == "done", outcome.note
     with pytest.raises(StabbenchError, match="'meta' is no device to train on"):
