@@ -222,7 +222,7 @@ class Pinned:
     losses: tuple[float, ...]
 
 
-PINNED = Pinned(1, (0.69481, 0.68669, 0.68254, 0.65566, 0.72416, 0.63758, 0.70789, 0.61837))
+PINNED = Pinned(2, (0.69463, 0.6899, 0.68416, 0.66254, 0.72842, 0.6476, 0.71115, 0.62493))
 
 
 def test_the_trainer_computes_what_its_version_says(toy) -> None:
