@@ -24,6 +24,9 @@ os.environ.setdefault("HF_HOME", str(Path("~/.cache/huggingface").expanduser()))
 READ_BY_SESSIONS = ("CI", "BUILD_NUMBER", "GITHUB_STEP_SUMMARY", "PYTEST_ADDOPTS", "PY_COLORS", "FORCE_COLOR")
 """What sessions read from the environment: it says how this machine runs our tests, not what they expect."""
 
+LEAN = ("-p", "no:randomly", "-p", "no:hypothesispytest", "-p", "no:anyio")
+"""For sessions within tests: what these plugins import takes each process longer than pytest itself."""
+
 # no test asserts a time: the machine may be busy with something else
 settings.register_profile("stabbench", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("stabbench")

@@ -15,10 +15,10 @@ import stabbench.pytest_plugin.gates
 import stabbench.pytest_plugin.items
 import stabbench.samples.stability  # noqa: F401 - with SciPy: pytester forgets what a session imports
 from stabbench import tasks
-from tests.conftest import Toy
+from tests.conftest import LEAN, Toy
 
-IN_ORDER = ("--stab-max-steps", "6", "-p", "no:randomly")
-SHORT = (*IN_ORDER, "-p", "no:cacheprovider", "-p", "no:hypothesispytest")
+IN_ORDER = ("--stab-max-steps", "6", *LEAN)
+SHORT = (*IN_ORDER, "-p", "no:cacheprovider")
 
 
 JUDGED = """

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import LEAN
 from tests.pytest_plugin.conftest import Project
 
 PLAIN = "def test_it():\n    pass\n\ndef test_that():\n    pass\n"
@@ -16,7 +17,7 @@ PLAIN = "def test_it():\n    pass\n\ndef test_that():\n    pass\n"
 
 def pytest_in(folder: Path, *words: str, **environment: str) -> tuple[int, str]:
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:randomly", *words],
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *LEAN, *words],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -49,7 +50,7 @@ def test_next_to_nothing_is_imported_and_no_option_of_others_changed(
     plain: Path, workers: tuple[str, ...]
 ) -> None:
     (plain / "spy.py").write_text(SPY)
-    code, output = pytest_in(plain, "-p", "spy", "-p", "no:hypothesispytest", "-p", "no:anyio", *workers)
+    code, output = pytest_in(plain, "-p", "spy", *workers)
     assert code == 0, output
     assert "IMPORTED []" in output
     assert "CHUNK None" in output

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from stabbench.runs import Store
 from stabbench.zygote import VARIABLE
-from tests.conftest import Toy
+from tests.conftest import LEAN, Toy
 
 LIMIT = 300.0
 """Seconds after which a session counts as hanging: a busy machine is slow, not stuck."""
@@ -225,7 +225,7 @@ class Storm:
         """
         mark = uuid.uuid4().hex
         printed = self.folder / f"printed-{len(self.sessions)}"
-        words = ["suites", "-p", "no:cacheprovider", "--stab-set", "learning_rate=0.01"]
+        words = ["suites", *LEAN, "-p", "no:cacheprovider", "--stab-set", "learning_rate=0.01"]
         words += ["--strategy", f"stormy.py:Stormy{':' if strategy else ''}{strategy}", *arguments]
         inherited = {name: value for name, value in os.environ.items() if name != VARIABLE}
         with printed.open("wb") as file:
