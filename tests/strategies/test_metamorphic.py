@@ -87,9 +87,9 @@ def test_invariant_7_every_strategy_sees_the_same_head_and_the_same_order(
         heads.append(model.classifier.weight.detach().clone())
         return model
 
-    def seen_batch(self, rows, width):
+    def seen_batch(self, rows, *shape):
         orders[-1].append(rows.tolist())
-        return gather(self, rows, width)
+        return gather(self, rows, *shape)
 
     monkeypatch.setattr(models.Pretrained, "copy", seen_copy)
     monkeypatch.setattr(batches.Tokens, "gather", seen_batch)
@@ -114,9 +114,9 @@ def generators(toy, strategy: str, monkeypatch: pytest.MonkeyPatch) -> list[byte
     states: list[bytes] = []
     gather = batches.Tokens.gather
 
-    def watched(self, rows, width):
+    def watched(self, rows, *shape):
         states.append(torch.get_rng_state().numpy().tobytes())
-        return gather(self, rows, width)
+        return gather(self, rows, *shape)
 
     monkeypatch.setattr(batches.Tokens, "gather", watched)
     run(toy, strategy, max_steps=6)

@@ -13,7 +13,7 @@ from stabbench.cli import main
 from stabbench.errors import RunError
 from stabbench.runs import Store
 from stabbench.strategies.catalog import parse_strategy
-from stabbench.training import capturing, graphs, setup
+from stabbench.training import capturing, graphs, plan, setup
 from stabbench.training.cache import Cache
 from stabbench.training.graphs import Captured, CaptureError, Eager
 from stabbench.training.loop import train
@@ -254,9 +254,9 @@ def test_keys_that_come_often_are_captured_the_largest_first(
     toy, cache: Cache, graphs_without_cuda: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Batches of two rows, of 7, 9 or 11 tokens: a narrower one comes often enough first, and waits."""
-    monkeypatch.setattr(setup, "GPU_MULTIPLE", 1)
+    monkeypatch.setattr(plan, "bucket", lambda own, widest: plan.Shape(len(own), int(own.max())))
     run = set_up(toy.request("ours", 3, max_steps=30, overrides={"batch_size": 2}), cache, CPU, like_gpu=True)
-    widths = [shape.tokens for shape in run.plan.shapes]
+    widths = [shape.width for shape in run.plan.shapes]
     seen = [widths[:update].count(width) for update, width in enumerate(widths)]
     assert widths[seen.index(graphs.WARM_UP)] == 9
     steps, captured = Captured(run), []
