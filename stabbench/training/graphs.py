@@ -77,9 +77,9 @@ class Captured:
         self._run = run
         self._keys = [run.key(update) for update in range(run.updates)]
         self._often = {key for key, count in Counter(self._keys).items() if count >= WORTH}
-        self._largest: dict[Hashable, int] = {}
+        self._largest: dict[Hashable, tuple[int, int]] = {}
         for key in self._often:
-            self._largest[key.phase] = max(self._largest.get(key.phase, 0), _size(key))
+            self._largest[key.phase] = max(self._largest.get(key.phase, (0, 0)), _size(key))
         self._seen: Counter[Key] = Counter()
         self._graphs: dict[Key, torch.cuda.CUDAGraph] = {}
         self._sized: set[Hashable] = set()
@@ -140,5 +140,5 @@ def own_stream(device: torch.device) -> AbstractContextManager[object]:
     return torch.cuda.stream(torch.cuda.Stream(device))  # type: ignore[no-untyped-call]  # torch has no type
 
 
-def _size(key: Key) -> int:
-    return key.shape.total or key.shape.rows * key.shape.width
+def _size(key: Key) -> tuple[int, int]:
+    return key.shape.total or 0, key.shape.rows * key.shape.width

@@ -254,7 +254,7 @@ def test_keys_that_come_often_are_captured_the_largest_first(
     toy, cache: Cache, graphs_without_cuda: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Batches of two rows, of 7, 9 or 11 tokens: a narrower one comes often enough first, and waits."""
-    monkeypatch.setattr(plan, "bucket", lambda own, widest: plan.Shape(len(own), int(own.max())))
+    monkeypatch.setattr(plan, "bucket", lambda own, widest: plan.Shape(len(own), int(own.max()), 64))
     run = set_up(toy.request("ours", 3, max_steps=30, overrides={"batch_size": 2}), cache, CPU, like_gpu=True)
     widths = [shape.width for shape in run.plan.shapes]
     seen = [widths[:update].count(width) for update, width in enumerate(widths)]
