@@ -123,6 +123,7 @@ def test_a_forked_trainer_is_where_its_supervisor_is(
 
 
 def test_who_reads_another_environment_is_not_served(zygote: Zygote, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KMP_INIT_AT_FORK", "FALSE")  # scikit-learn does, in who imports it
     served = connect(NAME, environment_of(1))
     assert served is not None
     served.close()
