@@ -195,6 +195,12 @@ def count_layers(config: Config) -> int | None:
     return config.get(family.n_layers) if family else None
 
 
+def packable_stack(config: Config) -> str | None:
+    """Return the path of what runs a model's layers, ``None`` where they cannot run without padding."""
+    family = family_of(config.get("model_type"))
+    return family.stack if family and not config.get("is_decoder") else None  # a decoder sees no later token
+
+
 def dropout_keys(config: Config) -> Mapping[str, str]:
     """Return how a model's configuration names the recipe's dropout rates; empty for unknown families."""
     family = family_of(config.get("model_type"))

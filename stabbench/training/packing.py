@@ -20,7 +20,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from stabbench.models.families import family_of
+from stabbench.models.families import packable_stack
 from stabbench.models.structure import encoder_of
 
 COLUMNS = 16
@@ -244,22 +244,16 @@ def note_rows(mask: torch.Tensor, rows: DeviceRows) -> None:
     setattr(mask, _NOTED, (rows, mask._version))
 
 
-def is_packable(model_type: object) -> bool:
-    """Return whether the layers of models of a type run without padding."""
-    family = family_of(model_type)
-    return family is not None and family.stack is not None
-
-
 def install(model: PreTrainedModel) -> None:
     """Let the layers of a classifier run without padding, where its family is known to allow it.
 
     The model must attend by ``stabbench.training.attention``.
     """
-    family = family_of(model.config.model_type)
-    if family is None or family.stack is None or getattr(model.config, "is_decoder", False):
+    path = packable_stack(model.config.to_dict())
+    if path is None:
         return
     encoder = encoder_of(model)
-    stack = encoder.get_submodule(family.stack)
+    stack = encoder.get_submodule(path)
     first, last = (stack[0], stack[-1]) if isinstance(stack, nn.ModuleList) else (stack, stack)
     encoder.register_forward_pre_hook(_lay_out, with_kwargs=True)
     first.register_forward_pre_hook(_pack, with_kwargs=True)

@@ -11,6 +11,7 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
+from stabbench.models.families import packable_stack
 from stabbench.strategies.catalog import parse_strategy
 from stabbench.training import packing
 from stabbench.training.cache import Cache
@@ -35,7 +36,7 @@ STRATEGIES = [
     "small-lr",
     "swa",
 ]
-FAMILIES = sorted(kind for kind in CONFIGS if packing.is_packable(kind))
+FAMILIES = sorted(kind for kind in CONFIGS if packable_stack({"model_type": kind}))
 
 
 @pytest.fixture(scope="session")

@@ -10,10 +10,11 @@ import torch
 from torch import nn
 from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
 
+from stabbench.models.families import packable_stack
 from stabbench.training import attention, packing
 from tests.strategies.conftest import COMMON, CONFIGS, NO_DROPOUT
 
-PACKABLE = sorted(kind for kind in CONFIGS if packing.is_packable(kind))
+PACKABLE = sorted(kind for kind in CONFIGS if packable_stack({"model_type": kind}))
 
 
 def pair(kind: str, longest: int, **changes: Any) -> tuple[PreTrainedModel, PreTrainedModel]:
@@ -91,8 +92,9 @@ def test_a_row_does_not_depend_on_its_batch_mates(kind: str) -> None:
 
 def test_every_family_says_whether_it_can() -> None:
     assert set(PACKABLE) == {"albert", "bert", "distilbert", "electra", "modernbert", "roberta"}
-    assert packing.is_packable("xlm-roberta")
-    assert not packing.is_packable("a-new-one")
+    assert packable_stack({"model_type": "xlm-roberta"})
+    assert packable_stack({"model_type": "a-new-one"}) is None
+    assert packable_stack({"model_type": "bert", "is_decoder": True}) is None
 
 
 def test_gradients_are_those_of_finite_differences() -> None:
