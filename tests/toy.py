@@ -55,7 +55,7 @@ def save_tiny_model(folder: Path, layers: int = 2, hidden: int = 16) -> Path:
         vocab_size=len(vocabulary),
         hidden_size=hidden,
         num_hidden_layers=layers,
-        num_attention_heads=2,
+        num_attention_heads=hidden // 16,  # of a width that compiled code takes
         intermediate_size=2 * hidden,
         max_position_embeddings=32,
     )

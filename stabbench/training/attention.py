@@ -48,9 +48,15 @@ def dropout_mask(shape: torch.Size, p: float, dtype: torch.dtype) -> torch.Tenso
 
 def keep(bits: torch.Tensor, p: float, out: torch.Tensor) -> torch.Tensor:
     """Write into ``out`` the mask that random 16-bit integers stand for, and return it."""
-    threshold = round(p * 65536)
-    torch.ge(bits, threshold - 32768, out=out)  # as numbers: casting a boolean costs more than comparing
-    return out.mul_(65536 / (65536 - threshold))
+    threshold, scale = threshold_and_scale(p)
+    torch.ge(bits, threshold, out=out)  # as numbers: casting a boolean costs more than comparing
+    return out.mul_(scale)
+
+
+def threshold_and_scale(p: float) -> tuple[int, float]:
+    """Return the 16-bit integer from which on a number is kept, and the factor of what is kept."""
+    dropped = round(p * 65536)
+    return dropped - 32768, 65536 / (65536 - dropped)
 
 
 class Dropout(nn.Dropout):

@@ -40,17 +40,19 @@ def prepare(threads: int) -> None:
 
 
 def describe(
-    device: torch.device, attention: str, step: str = "eager"
+    device: torch.device, attention: str, layers: str, step: str = "eager"
 ) -> dict[str, str | int | float | bool | None]:
     """Return the environment of a run on a device, as its record names it.
 
     Args:
         device: where it ran.
         attention: name of the attention implementation.
+        layers: how its layers ran; said of a CPU only, where there is a choice.
         step: how its steps were made, ``eager`` or ``captured``; said of a GPU only, where there is a choice.
     """
     return {
         **({"step": step} if device.type == "cuda" else {}),
+        **({"layers": layers} if device.type == "cpu" else {}),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else processor(),
         "device_type": device.type,
         "threads": torch.get_num_threads(),

@@ -1,8 +1,8 @@
-"""Which encoder layers run as one node of the graph (``layers_formula``), and which by their modules.
+"""Which stacks of encoder layers run by compiled code (``stack``), and which by their modules.
 
-``install`` lets the layers choose in every call: what is not as transformers built it (another module put in,
-a hook, another activation), not packed, not on a CPU or not in the precision of its weights, is run by the
-modules. A strategy may change a model after that as it likes.
+``install`` lets a stack choose in every call: what is not as transformers built it (another module put in, a
+hook, another activation), not packed, not on a CPU, not in single precision or not on one thread, is run by
+the modules. A strategy may change a model after that as it likes.
 """
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ import torch
 from torch import nn
 from torch.nn.modules.module import _has_any_global_hook
 from transformers.activations import GELUActivation
+from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
 
 from stabbench.models.structure import encoder_of
-from stabbench.training import attention
-from stabbench.training.layers_formula import Layer, Setting, layout_of
+from stabbench.training import attention, compiled
 from stabbench.training.packing import Rows, rows_of
+from stabbench.training.stack import MULTIPLE, LayerSetting, Setting, Stack
 
-LAYER = "Layer"
+ENCODER, LAYER = "Encoder", "Layer"
 
 KNOWN = tuple(
-    f"transformers.models.{folder}.modeling_{folder}.{prefix}{LAYER}"
+    f"transformers.models.{folder}.modeling_{folder}.{prefix}{ENCODER}"
     for folder, prefix in (
         ("bert", "Bert"),
         ("roberta", "Roberta"),
@@ -33,16 +34,17 @@ KNOWN = tuple(
         ("electra", "Electra"),
     )
 )
-"""Classes of layers that are built alike, where they are defined."""
+"""Classes of stacks whose layers are built alike, where they are defined."""
 
 CONTAINERS = {
+    "": LAYER,
     "attention": "Attention",
     "attention.self": "SelfAttention",
     "attention.output": "SelfOutput",
     "intermediate": "Intermediate",
     "output": "Output",
 }
-"""Modules of a layer that only call others; their classes are named like the layer's, with this for Layer."""
+"""Modules of a layer that only call others: their classes have the stack's name, with this for Encoder."""
 
 WEIGHTED = {
     "attention.self.query": nn.Linear,
@@ -54,32 +56,50 @@ WEIGHTED = {
     "output.dense": nn.Linear,
     "output.LayerNorm": nn.LayerNorm,
 }
-"""Modules with a weight and a bias, in the order in which ``_Layer`` takes these."""
+"""Modules with a weight and a bias, in the order in which ``Stack`` takes these."""
 
 DROPOUTS = ("attention.self.dropout", "attention.output.dropout", "output.dropout")
 """In the order in which they draw."""
 
 ACTIVATION = "intermediate.intermediate_act_fn"
 
-PRECISIONS = (torch.float32, torch.float64)
-
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 """Where a module keeps its hooks."""
 
 
+IGNORED = ("position_ids", "use_cache")
+"""What a stack is called with and its layers do not read."""
+
+WAY = "_stabbench_way"
+"""The attribute of a stack that says how it ran last."""
+
+COMPILED, MODULES = "compiled", "modules"
+
+
 def install(model: nn.Module) -> None:
-    """Let the layers of a model run as one node each, where they are of a known build."""
-    for layer in encoder_of(model).modules():
-        if _class_path(type(layer)) in KNOWN:
-            layer.__class__ = _choosing(type(layer))  # type: ignore[arg-type]  # a class has a hash
+    """Let the layers of a model run by compiled code, where they are of a known build."""
+    for module in encoder_of(model).modules():
+        if _class_path(type(module)) in KNOWN:
+            module.__class__ = _choosing(type(module))  # type: ignore[arg-type]  # a class has a hash
+
+
+def way_of(model: nn.Module) -> str:
+    """Return how the layers of a model ran last: the compiled code's name, or ``modules`` and why."""
+    if not any(_class_path(type(module).__mro__[1]) in KNOWN for module in encoder_of(model).modules()):
+        return MODULES
+    library = compiled.library()
+    if library.functions is None:
+        return f"{MODULES} ({library.name})"
+    ways = [getattr(module, WAY) for module in encoder_of(model).modules() if hasattr(module, WAY)]
+    return f"{COMPILED} {library.name}" if ways == [COMPILED] else MODULES
 
 
 @cache
 def _choosing(kind: Any) -> Any:
-    """Return a subclass of a layer's class whose instances choose how they run."""
+    """Return a subclass of a stack's class whose instances choose how they run."""
 
-    class ChoosingLayer(kind):  # type: ignore[misc]
-        """A layer that runs as one node of the graph where it can."""
+    class ChoosingEncoder(kind):  # type: ignore[misc]
+        """A stack that runs by compiled code where it can."""
 
         def forward(
             self,
@@ -88,42 +108,59 @@ def _choosing(kind: Any) -> Any:
             *args: Any,
             **named: Any,
         ) -> Any:
-            """Return what the layer's own class returns."""
-            given = _given(self, hidden_states, attention_mask, (*args, *named.values()))
-            if given is None:
-                return super().forward(hidden_states, attention_mask, *args, **named)
-            return Layer.apply(*given)  # type: ignore[no-untyped-call]
+            """Return what the stack's own class returns."""
 
-    ChoosingLayer.__name__ = ChoosingLayer.__qualname__ = kind.__name__
-    return ChoosingLayer
+            def by_modules(hidden: torch.Tensor) -> Any:
+                return super(ChoosingEncoder, self).forward(hidden, attention_mask, *args, **named)
+
+            others = (*args, *(value for name, value in named.items() if name not in IGNORED))
+            given = _given(self, hidden_states, attention_mask, others, by_modules)
+            setattr(self, WAY, MODULES if given is None else COMPILED)
+            if given is None:
+                return by_modules(hidden_states)
+            output = Stack.apply(*given)  # type: ignore[no-untyped-call]
+            return BaseModelOutputWithPastAndCrossAttentions(last_hidden_state=output)
+
+    ChoosingEncoder.__name__ = ChoosingEncoder.__qualname__ = kind.__name__
+    return ChoosingEncoder
 
 
 class _Anatomy:
-    """A layer's modules as they were found.
+    """A stack's modules as they were found.
 
     Attributes:
-        fits: whether they are what the formula stands for.
-        attend: what does attention.
-        dropouts: the modules of dropout.
-        norms: the normalisations.
-        holders: for each of ``Layer``'s parameters the dictionary that has it, and its name there.
+        fits: whether they are what the compiled code stands for.
+        layers: the layers, the lowest first.
+        attends: of each layer what does attention.
+        dropouts: of each layer the modules of dropout.
+        norms: of each layer the normalisations.
+        holders: for each of ``Stack``'s parameters the dictionary that has it, and its name there.
     """
 
-    def __init__(self, layer: nn.Module) -> None:
-        modules = dict(layer.named_modules())
+    def __init__(self, stack: nn.Module) -> None:
+        below = [module for module in stack.modules() if module is not stack]
         self._links = [
             (parent._modules, name, child, type(child))
-            for parent in modules.values()
+            for parent in (stack, *below)
             for name, child in parent._modules.items()
         ]
-        self._below = [vars(module) for module in modules.values() if module is not layer]
-        self._hooks = [below[name] for below in self._below for name in HOOKS]
-        self.fits = _fits(layer, modules)
+        self._below = [vars(module) for module in below]
+        self._hooks = [vars(module)[name] for module in below for name in HOOKS]
+        self.layers: list[Any] = list(stack.get_submodule("layer").children())
+        parts = [dict(layer.named_modules()) for layer in self.layers]
+        plain = _class_path(type(stack).__bases__[0])
+        self.fits = bool(parts) and all(_fits(plain, modules) for modules in parts)
         if self.fits:
-            self.attend: Any = modules["attention.self"]
-            self.dropouts: list[Any] = [modules[name] for name in DROPOUTS]
-            self.norms: list[Any] = [modules[name] for name, kind in WEIGHTED.items() if kind is nn.LayerNorm]
-            self.holders = [(modules[n]._parameters, kind) for n in WEIGHTED for kind in ("weight", "bias")]
+            self.attends: list[Any] = [modules["attention.self"] for modules in parts]
+            self.dropouts: list[list[Any]] = [[modules[name] for name in DROPOUTS] for modules in parts]
+            norms = [name for name, kind in WEIGHTED.items() if kind is nn.LayerNorm]
+            self.norms: list[list[Any]] = [[modules[name] for name in norms] for modules in parts]
+            self.holders = [
+                (modules[name]._parameters, kind)
+                for modules in parts
+                for name in WEIGHTED
+                for kind in ("weight", "bias")
+            ]
 
     def is_current(self) -> bool:
         """Return whether every module is still in its place, and of the class that it was of."""
@@ -134,54 +171,88 @@ class _Anatomy:
     def is_touched(self) -> bool:
         """Return whether somebody wants to be told when a module runs, or has replaced how it does."""
         changed = any(self._hooks) or any("forward" in below for below in self._below)
-        return changed or bool(_has_any_global_hook())  # type: ignore[no-untyped-call]
+        checkpointed = any(layer.gradient_checkpointing for layer in self.layers)
+        return changed or checkpointed or bool(_has_any_global_hook())  # type: ignore[no-untyped-call]
 
 
 _anatomies: WeakKeyDictionary[nn.Module, _Anatomy] = WeakKeyDictionary()
 
 
 def _given(
-    layer: nn.Module, hidden: torch.Tensor, mask: torch.Tensor | None, others: tuple[Any, ...]
+    stack: nn.Module,
+    hidden: torch.Tensor,
+    mask: torch.Tensor | None,
+    others: tuple[Any, ...],
+    by_modules: Any,
 ) -> tuple[Any, ...] | None:
-    """Return what ``Layer`` is to be called with, or ``None`` where the modules have to run."""
+    """Return what ``Stack`` is to be called with, or ``None`` where the modules have to run."""
     rows = rows_of(mask)
-    dtype = hidden.dtype
-    if not isinstance(rows, Rows) or hidden.device.type != "cpu" or dtype not in PRECISIONS:
+    if not isinstance(rows, Rows) or not _is_plain(hidden) or torch.get_num_threads() != 1:
         return None
     if any(other is not None for other in others):  # a cache, or another sequence to attend to
         return None
-    anatomy = _anatomies.get(layer)
+    anatomy = _anatomies.get(stack)
     if anatomy is None or not anatomy.is_current():
-        anatomy = _anatomies[layer] = _Anatomy(layer)
+        anatomy = _anatomies[stack] = _Anatomy(stack)
     if not anatomy.fits or anatomy.is_touched() or torch.is_autocast_enabled("cpu"):
         return None
     parameters = [holder.get(name) for holder, name in anatomy.holders]
-    if any(parameter is None or parameter.dtype != dtype for parameter in parameters):
+    functions = compiled.library().functions
+    if functions is None or not all(map(_is_plain, parameters)):
         return None
-    attend, dropouts, norms = anatomy.attend, anatomy.dropouts, anatomy.norms
-    training = (attend.training, *(dropout.training for dropout in dropouts[1:]))  # as attention is called
+    layers = []
+    for attend, dropouts, norms in zip(anatomy.attends, anatomy.dropouts, anatomy.norms, strict=True):
+        training = (
+            attend.training,
+            *(dropout.training for dropout in dropouts[1:]),
+        )  # as attention is called
+        rates = tuple(dropout.p if on else 0.0 for dropout, on in zip(dropouts, training, strict=True))
+        layers.append(LayerSetting(attend.scaling, rates, tuple(norm.eps for norm in norms)))
     setting = Setting(
-        layout=layout_of(rows, attend.num_attention_heads, dtype),
-        scale=attend.scaling,
-        rates=tuple(dropout.p if on else 0.0 for dropout, on in zip(dropouts, training, strict=True)),
-        epsilon=tuple(norm.eps for norm in norms),
+        functions=functions,
+        rows=rows,
+        heads=anatomy.attends[0].num_attention_heads,
+        layers=tuple(layers),
+        by_modules=lambda again: by_modules(again).last_hidden_state,
+        trains=torch.is_grad_enabled(),
     )
     return setting, hidden, *parameters
 
 
-def _fits(layer: Any, modules: dict[str, Any]) -> bool:
-    """Return whether a layer is what the formula stands for, as far as its modules say."""
-    plain = _class_path(type(layer).__bases__[0])
+def _is_plain(tensor: torch.Tensor | None) -> bool:
+    """Return whether a tensor is where the compiled code can read it."""
+    return (
+        tensor is not None
+        and type(tensor) in (torch.Tensor, nn.Parameter)
+        and tensor.dtype is torch.float32
+        and tensor.device.type == "cpu"
+        and tensor.is_contiguous()
+    )
+
+
+def _fits(plain: str, modules: dict[str, Any]) -> bool:
+    """Return whether a layer is what the compiled code stands for, as far as its modules say.
+
+    Args:
+        plain: path of the stack's class.
+        modules: those of the layer, by name.
+    """
     types = {name: type(module) for name, module in modules.items()}
     paths = {name: _class_path(kind) for name, kind in types.items()}
-    return (
-        all(paths.get(name) == plain.replace(LAYER, role) for name, role in CONTAINERS.items())
+    if not (
+        all(paths.get(name) == plain.replace(ENCODER, role) for name, role in CONTAINERS.items())
         and all(types.get(name) is kind for name, kind in WEIGHTED.items())
         and all(types.get(name) is attention.Dropout for name in DROPOUTS)
         and types.get(ACTIVATION) is GELUActivation
-        and modules[ACTIVATION].act is nn.functional.gelu
-        and modules["attention.self"].config._attn_implementation == attention.NAME
+    ):
+        return False
+    layer, attend = modules[""], modules["attention.self"]
+    widths = (attend.attention_head_size, modules["intermediate.dense"].out_features)
+    return (
+        modules[ACTIVATION].act is nn.functional.gelu
+        and attend.config._attn_implementation == attention.NAME
         and not (layer.is_decoder or layer.add_cross_attention or layer.chunk_size_feed_forward)
+        and not any(width % MULTIPLE for width in widths)
     )
 
 

@@ -18,6 +18,7 @@ from stabbench.recipe import evaluation_points
 from stabbench.requests import Request
 from stabbench.runs import Arrays, RunRecord, Score
 from stabbench.training import environment, streams
+from stabbench.training import layers as encoder_layers
 from stabbench.training.cache import Cache
 from stabbench.training.evaluation import Measured, evaluate
 from stabbench.training.graphs import Eager, Stepper, own_stream
@@ -140,7 +141,9 @@ def _train(
         layers=tuple(traces.layers),
         seconds=time.monotonic() - began,
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        environment=environment.describe(device, pretrained.attention, steps.name),
+        environment=environment.describe(
+            device, pretrained.attention, encoder_layers.way_of(model), steps.name
+        ),
     )
     return Trained(record, arrays, hook(strategy, "evaluated", model))
 

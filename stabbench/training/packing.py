@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -47,6 +48,7 @@ class Rows:
         pack: for each packed token its place in [rows * padded length].
         unpack: for each place its packed token, or the number of tokens where there is none.
         positions: the place of each packed token within its row, [1, tokens].
+        parts: the lengths of the rows, in groups of like length.
         has_tail: whether places without a token follow the packed ones.
     """
 
@@ -55,7 +57,8 @@ class Rows:
     def __init__(self, mask: torch.Tensor) -> None:
         columns = mask.shape[1]
         self.shape = (mask.shape[0], columns)
-        self._lengths, order = mask.sum(dim=1).sort(stable=True)
+        lengths, order = mask.sum(dim=1).sort(stable=True)
+        self.parts = tuple(_divided(lengths.tolist()))
         self._groups: dict[int, tuple[Group, ...]] = {}
         row, column = mask[order].nonzero(as_tuple=True)
         self.pack = order[row] * columns + column
@@ -66,20 +69,25 @@ class Rows:
     def groups(self, heads: int) -> tuple[Group, ...]:
         """Return the rows in groups of like length, with indices for so many heads."""
         if heads not in self._groups:
-            self._groups[heads] = tuple(self._divided(heads))
+            starts = accumulate(map(sum, self.parts), initial=0)
+            parts = zip(self.parts, starts, strict=False)
+            self._groups[heads] = tuple(_group(torch.tensor(part), start, heads) for part, start in parts)
         return self._groups[heads]
 
-    def _divided(self, heads: int) -> Iterator[Group]:
-        chunks = min(GROUPS if int(self._lengths[-1]) > GROUP_FROM else 1, len(self._lengths))
-        start = 0
-        waiting: list[torch.Tensor] = []
-        for chunk in self._lengths.tensor_split(chunks):
-            if waiting and _rounded(int(waiting[-1][-1])) != _rounded(int(chunk[-1])):
-                group = _group(torch.cat(waiting), start, heads)
-                yield group
-                start, waiting = group.end, []
-            waiting.append(chunk)
-        yield _group(torch.cat(waiting), start, heads)
+
+def _divided(lengths: list[int]) -> Iterator[list[int]]:
+    """Divide ascending lengths into those of groups."""
+    chunks = min(GROUPS if lengths[-1] > GROUP_FROM else 1, len(lengths))
+    size, larger = divmod(len(lengths), chunks)
+    part: list[int] = []
+    for chunk in range(chunks):
+        n = size + (chunk < larger)
+        here, lengths = lengths[:n], lengths[n:]
+        if part and rounded(part[-1]) != rounded(here[-1]):
+            yield part
+            part = []
+        part = part + here
+    yield part
 
 
 class DeviceRows:
@@ -119,7 +127,7 @@ class DeviceRows:
     def groups(self, heads: int) -> tuple[Group, ...]:
         """Return all rows as one group: a GPU likes few kernels."""
         if heads not in self._groups:
-            longest = _rounded(self.shape[1])
+            longest = rounded(self.shape[1])
             real, token = _grid(self._lengths, longest)
             head = torch.arange(heads, device=token.device)
             spread = token[:, None] * heads + head[:, None]
@@ -145,7 +153,8 @@ def _grid(lengths: torch.Tensor, columns: int) -> tuple[torch.Tensor, torch.Tens
     return real, (lengths.cumsum(0) - lengths)[:, None] + column * real
 
 
-def _rounded(tokens: int) -> int:
+def rounded(tokens: int) -> int:
+    """Return how many columns so many tokens are padded to."""
     return -(-tokens // COLUMNS) * COLUMNS
 
 
@@ -190,7 +199,7 @@ class Group:
 
 def _group(lengths: torch.Tensor, start: int, heads: int) -> Group:
     """Return the group of rows of some lengths, the longest last."""
-    rows, longest, tokens = len(lengths), _rounded(int(lengths[-1])), int(lengths.sum())
+    rows, longest, tokens = len(lengths), rounded(int(lengths[-1])), int(lengths.sum())
     real, token = _grid(lengths, longest)
     spread = token[:, None] * heads + torch.arange(heads)[:, None]
     refill = torch.where(real[:, None], spread, tokens * heads)

@@ -100,7 +100,7 @@ def test_a_record_says_deterministic_only_where_that_is_enforced(monkeypatch: py
         for enabled, warn_only in ((True, True), (True, False), (False, False)):
             torch.use_deterministic_algorithms(enabled, warn_only=warn_only)
             for kind in ("cpu", "cuda"):
-                said = environment.describe(torch.device(kind), "eager")["deterministic"]
+                said = environment.describe(torch.device(kind), "eager", "modules")["deterministic"]
                 found[kind, enabled, warn_only] = said
     finally:
         torch.use_deterministic_algorithms(before[0], warn_only=before[1])

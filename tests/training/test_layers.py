@@ -1,9 +1,10 @@
-"""A layer that runs as one node of the graph computes what its modules do, or lets them do it."""
+"""A stack that runs by compiled code computes what its modules do, or lets them do it."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -15,25 +16,39 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrai
 
 from stabbench.models.structure import layers_of
 from stabbench.strategies.catalog import parse_strategy
-from stabbench.training import attention, layers, packing
+from stabbench.training import attention, compiled, layers, packing
 from stabbench.training.cache import Cache
 from stabbench.training.loop import train
 from tests.strategies.conftest import COMMON, CONFIGS
 from tests.strategies.test_packed import STRATEGIES
 from tests.training.test_packing import LONG, SHORT, batch
 
+pytestmark = [
+    pytest.mark.usefixtures("one_thread"),
+    pytest.mark.skipif(
+        compiled.library().functions is None, reason=f"no compiled code: {compiled.library().name}"
+    ),
+]
+
 KINDS = ("bert", "roberta", "xlm-roberta", "camembert", "electra")
 RATES = {"hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1}
 UNEQUAL = {"hidden_dropout_prob": 0.3, "attention_probs_dropout_prob": 0.1}
 HIDDEN_ONLY = {"hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.0}
 NONE = dict.fromkeys(RATES, 0.0)
-ODD = {"hidden_size": 6, "num_hidden_layers": 2}
-"""Tokens times this width are no multiple of four: masks end within a draw."""
+SIZES = {"hidden_size": 48, "num_attention_heads": 3, "intermediate_size": 80, "num_hidden_layers": 2}
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def tiny(kind: str, **changes: Any) -> PreTrainedModel:
     """Return a copy, as a run gets it, of a tiny model on packed rows, its weights far from their start."""
-    sizes = {**CONFIGS.get(kind, CONFIGS["roberta"]), "num_hidden_layers": 2, "max_position_embeddings": 70}
+    sizes = {**CONFIGS.get(kind, CONFIGS["roberta"]), **SIZES, "max_position_embeddings": 140}
     special = {"pad_token_id": 0, "initializer_range": 0.3}
     torch.manual_seed(0)
     config = AutoConfig.for_model(kind, **{**COMMON, **sizes, **special, **RATES, **changes})
@@ -52,36 +67,43 @@ def by_modules(model: PreTrainedModel) -> PreTrainedModel:
     return plain
 
 
-def count_nodes(result: torch.Tensor) -> int:
-    """Return how many layers of a graph are one node."""
+def is_compiled(result: torch.Tensor) -> bool:
+    """Return whether the layers of a graph are one node."""
     nodes, seen = [result.grad_fn], set()
     while nodes:
         node = nodes.pop()
         if node is not None and node not in seen:
             seen.add(node)
             nodes += [below for below, _ in node.next_functions]
-    return sum(node.name() == "LayerBackward" for node in seen)
+    return any(node.name() == "StackBackward" for node in seen)
 
 
-def results(model: PreTrainedModel, inputs: dict[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], int]:
-    """Return loss, logits, gradients and the next random number of a step, and how many layers were nodes."""
+def results(model: PreTrainedModel, inputs: dict[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], bool]:
+    """Return loss, logits, gradients and the next random number of a step, and whether it was compiled."""
     torch.manual_seed(3)
     output = model(**inputs)
     found = {"loss": output.loss.detach(), "logits": output.logits.detach()}
-    nodes = count_nodes(output.loss)
+    ours = is_compiled(output.loss)
+    assert ours == layers.way_of(model).startswith("compiled")
     output.loss.backward()
     found |= {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
     model.zero_grad()
-    return found | {"random": torch.rand(3)}, nodes
+    return found | {"random": torch.rand(3)}, ours
 
 
-def check_alike(model: PreTrainedModel, inputs: dict[str, torch.Tensor], nodes: int = 2) -> None:
-    """Compare a model's step to that of its modules."""
-    (mine, mine_nodes), (theirs, theirs_nodes) = results(model, inputs), results(by_modules(model), inputs)
-    assert (mine_nodes, theirs_nodes) == (nodes, 0)
+def check_close(mine: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> None:
     assert mine.keys() == theirs.keys()
     for name, tensor in mine.items():
-        torch.testing.assert_close(tensor, theirs[name], rtol=1e-5, atol=1e-5, msg=name)
+        torch.testing.assert_close(
+            tensor, theirs[name], rtol=1e-5, atol=1e-5, msg=lambda m, n=name: f"{n}: {m}"
+        )
+
+
+def check_alike(model: PreTrainedModel, inputs: dict[str, torch.Tensor]) -> None:
+    """Compare a model's step to that of its modules."""
+    (mine, ours), (theirs, not_ours) = results(model, inputs), results(by_modules(model), inputs)
+    assert (ours, not_ours) == (True, False)
+    check_close(mine, theirs)
 
 
 @pytest.mark.parametrize(
@@ -93,18 +115,29 @@ def test_a_step_is_that_of_the_modules(kind: str, lengths: list[int], rates: dic
     check_alike(tiny(kind, **rates), batch(lengths))
 
 
-@pytest.mark.parametrize("rates", [RATES, UNEQUAL], ids=["dropout", "unequal"])
-def test_masks_that_end_within_a_draw(rates: dict[str, float]) -> None:
-    check_alike(tiny("bert", **ODD, **rates), batch([5, 4, 2]))
+@pytest.mark.parametrize("heads", [1, 2, 3, 6])
+@pytest.mark.parametrize("lengths", [[1], [1, 1, 2], [16, 17], [130, 1, 33, 128, 16, 15, 31, 32, 2]], ids=str)
+def test_rows_and_heads_of_any_size(lengths: list[int], heads: int) -> None:
+    changes = {"hidden_size": 96, "num_attention_heads": heads, "initializer_range": 0.1}
+    check_alike(tiny("bert", **changes), batch(lengths))
+
+
+def test_numbers_of_any_size() -> None:
+    model = tiny("bert", initializer_range=3.0)  # scores far apart, activations beyond their tails
+    (mine, ours), (theirs, _) = results(model, batch(LONG)), results(by_modules(model), batch(LONG))
+    exact, _ = results(by_modules(model).double(), batch(LONG))
+    assert ours
+    for name in exact:
+        error, usual = ((found[name] - exact[name]).abs().max() for found in (mine, theirs))
+        assert error <= 2 * usual + 1e-6, name
 
 
 def test_evaluation_is_that_of_the_modules() -> None:
     model = tiny("bert").eval()
     inputs = batch(LONG)
     with torch.no_grad():
-        torch.testing.assert_close(
-            model(**inputs).logits, by_modules(model)(**inputs).logits, rtol=1e-5, atol=1e-5
-        )
+        mine, theirs = model(**inputs).logits, by_modules(model)(**inputs).logits
+    torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=1e-5)
     check_alike(model, inputs)
 
 
@@ -122,44 +155,89 @@ def test_a_row_does_not_depend_on_its_batch_mates() -> None:
         torch.testing.assert_close(model(**alone).logits[0], together[row], rtol=1e-6, atol=1e-6)
 
 
-def test_nan_stays_nan_in_its_row() -> None:
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_what_is_no_number_stays_in_its_row(value: float) -> None:
     model, inputs = tiny("bert", **NONE), batch(SHORT)
     words = model.get_input_embeddings()(inputs["input_ids"]).detach()
-    words[2, 1, 3] = torch.nan
+    words[2, 1, 3] = value
     logits = model(inputs_embeds=words, attention_mask=inputs["attention_mask"]).logits
     assert logits.isnan().all(dim=1).tolist() == [row == 2 for row in range(len(SHORT))]
     logits.sum().backward()
     assert layers_of(model)[0].attention.self.key.weight.grad.isnan().all()
 
 
+def penalised(model: PreTrainedModel) -> torch.Tensor:
+    """Return a loss whose gradient is that of a gradient's norm."""
+    torch.manual_seed(3)
+    loss = model(**batch(SHORT)).loss
+    weights = [p for p in model.parameters() if p.requires_grad]
+    gradients = torch.autograd.grad(loss, weights, create_graph=True)
+    return loss + sum(g.square().sum() for g in gradients)
+
+
 @pytest.mark.parametrize("rates", [RATES, NONE], ids=["dropout", "none"])
-def test_gradients_and_theirs_are_those_of_finite_differences(rates: dict[str, float]) -> None:
-    model = tiny("bert", **ODD, intermediate_size=4, **rates).double()
-    layer = layers_of(model)[0]
-    lengths = torch.tensor([3, 2])
-    mask = torch.arange(3) < lengths[:, None]
-    note = mask[None, None]
-    note._stabbench_rows = packing.Rows(mask)
-    hidden = torch.randn(1, 5, 6, dtype=torch.float64, requires_grad=True)
+def test_a_gradient_has_a_gradient(rates: dict[str, float]) -> None:
+    model = tiny("bert", initializer_range=0.1, **rates)
+    found = []
+    for one in (model, by_modules(model)):
+        loss = penalised(one)
+        following = torch.rand(3)
+        loss.backward()
+        found.append({name: p.grad for name, p in one.named_parameters()} | {"random": following})
+    check_close(*found)
 
-    def output(*given: torch.Tensor) -> torch.Tensor:
-        torch.manual_seed(0)
-        return layer(given[0], note)
 
-    inputs = (hidden, *layer.parameters())
-    assert count_nodes(output(*inputs)) == 1
-    assert torch.autograd.gradcheck(output, inputs, atol=1e-6)
-    assert torch.autograd.gradgradcheck(output, inputs, atol=1e-6)
+def test_two_passes_do_not_disturb_each_other() -> None:
+    """A strategy may make two passes before it follows either back, or follow one back twice."""
+    model = tiny("bert")
+    found = []
+    for one in (model, by_modules(model)):
+        torch.manual_seed(3)
+        first, other = one(**batch(LONG)).loss, one(**batch(SHORT)).loss
+        first.backward(retain_graph=True)
+        one(**batch(LONG)).loss.backward()
+        (first + other).backward()
+        found.append({name: p.grad for name, p in one.named_parameters()})
+    check_close(*found)
+
+
+def test_threads_do_not_disturb_each_other() -> None:
+    model, inputs = tiny("bert").eval(), batch(LONG)
+    expected = model(**inputs).logits
+    found: list[torch.Tensor] = []
+
+    def run() -> None:
+        torch.set_num_threads(1)  # a thread has its own number
+        found.extend(model(**inputs).logits for _ in range(20))
+
+    threads = [threading.Thread(target=run) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 60
+    assert all(torch.equal(logits, expected) for logits in found)
 
 
 def test_frozen_weights_get_no_gradient() -> None:
-    model = tiny("bert")
-    first, second = layers_of(model)
+    model = tiny("bert", num_hidden_layers=3)
+    first, second, third = layers_of(model)
     for frozen in (model.base_model.embeddings, first, second.attention.self.key, second.output.LayerNorm):
         frozen.requires_grad_(False)
     second.intermediate.dense.bias.requires_grad_(False)
-    check_alike(model, batch(SHORT), nodes=1)
+    third.attention.self.requires_grad_(False)
+    third.output.requires_grad_(False)
+    check_alike(model, batch(SHORT))
     assert second.attention.self.query.weight.requires_grad
+
+
+def test_weights_that_are_changed_meanwhile_are_noticed() -> None:
+    model = tiny("bert")
+    loss = model(**batch(SHORT)).loss
+    with torch.no_grad():
+        layers_of(model)[0].output.dense.weight.mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
 
 
 def hooked(model: PreTrainedModel) -> None:
@@ -217,13 +295,31 @@ def without_bias(model: PreTrainedModel) -> None:
         layer.intermediate.dense.bias = None
 
 
+def turned_weights(model: PreTrainedModel) -> None:
+    for layer in layers_of(model):
+        weight = layer.attention.self.query.weight
+        weight.data = weight.data.t().contiguous().t()
+
+
+def checkpointed(model: PreTrainedModel) -> None:
+    model.activation_checkpointing_enable()
+
+
 def strategy(name: str) -> Callable[[PreTrainedModel], None]:
     return lambda model: parse_strategy(name)[0].prepare(model, torch.Generator().manual_seed(0))
 
 
 CHANGES = [
     *(hooked, hooked_backward, other_activation, other_linear, other_forward, other_norm, parametrized),
-    *(pruned, torch_dropout, without_bias, strategy("mixout"), strategy("lora")),
+    *(
+        pruned,
+        torch_dropout,
+        without_bias,
+        turned_weights,
+        checkpointed,
+        strategy("mixout"),
+        strategy("lora"),
+    ),
 ]
 NAMES = [change.__name__ for change in CHANGES[:-2]] + ["mixout", "lora"]
 
@@ -233,48 +329,64 @@ NAMES = [change.__name__ for change in CHANGES[:-2]] + ["mixout", "lora"]
 def test_what_is_changed_runs_by_its_modules(change: Callable[[PreTrainedModel], None], late: bool) -> None:
     model, plain = tiny("bert"), by_modules(tiny("bert"))
     if late:
-        assert results(model, batch(SHORT))[1] == 2
+        assert results(model, batch(SHORT))[1]
     for one in (model, plain):
         change(one)
-    (mine, nodes), (theirs, _) = results(model, batch(SHORT)), results(plain, batch(SHORT))
-    assert nodes == 0
+    (mine, ours), (theirs, _) = results(model, batch(SHORT)), results(plain, batch(SHORT))
+    assert not ours
     assert all(torch.equal(tensor, theirs[name]) for name, tensor in mine.items())
 
 
 def test_a_hook_that_is_gone_is_forgotten() -> None:
     model = tiny("bert")
     handle = layers_of(model)[0].intermediate.register_forward_pre_hook(lambda *given: None)
-    assert results(model, batch(SHORT))[1] == 1
+    assert not results(model, batch(SHORT))[1]
     handle.remove()
-    assert results(model, batch(SHORT))[1] == 2
+    assert results(model, batch(SHORT))[1]
 
 
 def test_a_hook_on_the_layer_itself_sees_what_goes_in_and_out() -> None:
     model = tiny("bert", **NONE)
     seen: list[torch.Tensor] = []
     layers_of(model)[0].register_forward_hook(lambda _m, given, output: seen.extend((given[0], output)))
-    _, nodes = results(model, batch(SHORT))
-    assert nodes == 2
-    assert seen[0].shape == seen[1].shape == (1, sum(SHORT), 16)
+    results(model, batch(SHORT))
+    assert seen[0].shape == seen[1].shape == (1, sum(SHORT), 48)
     assert not torch.equal(*seen)
 
 
 @pytest.mark.parametrize(
     "changes",
-    [{"hidden_act": "gelu_new"}, {"hidden_act": "gelu_python"}, {"chunk_size_feed_forward": 2}],
-    ids=lambda changes: next(iter(changes.values())),
+    [
+        *({"hidden_act": "gelu_new"}, {"hidden_act": "gelu_python"}, {"chunk_size_feed_forward": 2}),
+        *({"num_attention_heads": 6}, {"intermediate_size": 72}),
+    ],
+    ids=lambda changes: str(*changes.items()),
 )
 def test_what_is_built_otherwise_runs_by_its_modules(changes: dict[str, Any]) -> None:
-    assert results(tiny("bert", **changes), batch(SHORT))[1] == 0
+    assert not results(tiny("bert", **changes), batch(SHORT))[1]
 
 
-def test_padded_rows_and_mixed_precision_run_by_modules() -> None:
+def test_padded_rows_other_precisions_and_threads_run_by_modules() -> None:
     model, inputs = tiny("bert"), batch(SHORT)
-    assert count_nodes(model(**inputs).logits) == 2
+    assert is_compiled(model(**inputs).logits)
     with torch.autocast("cpu", torch.bfloat16):
-        assert count_nodes(model(**inputs).logits) == 0
-    assert count_nodes(model.bfloat16()(**inputs).logits) == 0
-    assert count_nodes(tiny("bert")(**inputs, output_hidden_states=True).logits) == 0
+        assert not is_compiled(model(**inputs).logits)
+    torch.set_num_threads(2)
+    assert not is_compiled(model(**inputs).logits)
+    torch.set_num_threads(1)
+    assert not is_compiled(tiny("bert").double()(**inputs).logits)
+    assert not is_compiled(model.bfloat16()(**inputs).logits)
+    assert not is_compiled(tiny("bert")(**inputs, output_hidden_states=True).logits)
+
+
+def test_without_a_compiler_the_modules_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny("bert")
+    theirs, _ = results(by_modules(model), batch(SHORT))
+    monkeypatch.setattr(compiled, "library", lambda: compiled.Library(None, "no C compiler"))
+    found, ours = results(model, batch(SHORT))
+    assert not ours
+    assert all(torch.equal(tensor, theirs[name]) for name, tensor in found.items())
+    assert layers.way_of(model) == "modules (no C compiler)"
 
 
 def test_a_model_keeps_its_names_and_other_families_their_layers() -> None:
@@ -292,15 +404,18 @@ def test_a_model_keeps_its_names_and_other_families_their_layers() -> None:
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
-def test_a_strategy_trains_the_same_by_nodes_and_by_modules(
+def test_a_strategy_trains_the_same_by_compiled_code_and_by_modules(
     toy, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    torch.set_num_threads(1)
     longer = {} if name in ("longer", "small-lr") else {"epochs": 7}
     request = toy.request(name, overrides=longer, max_steps=20)
-    losses = []
+    losses, ways = [], []
     for install in (layers.install, lambda model: None):
         monkeypatch.setattr(layers, "install", install)
-        losses.append(train(request, Cache(), torch.device("cpu")).arrays["loss"])
+        trained = train(request, Cache(), torch.device("cpu"))
+        losses.append(trained.arrays["loss"])
+        ways.append(trained.record.environment["layers"])
+    own_layers = name.startswith(("mixout", "lora"))
+    assert ways == ["modules" if own_layers else f"compiled {compiled.library().name}", "modules"]
     assert len(losses[0]) == 20
     np.testing.assert_allclose(losses[0], losses[1], atol=1e-4)
