@@ -357,7 +357,7 @@ def main() -> int:
         }
         bench = Bench(cases, "cpu" if options.dry else "cuda", work, start + BUDGET_SECONDS)
         rows = list(rows_of(bench))
-    where = environment.describe(torch.device(bench.device), "")
+    where = environment.describe(torch.device(bench.device), "", "")
     versions = ", ".join(f"{name} {where[name]}" for name in ("torch", "transformers", "cuda"))
     seconds = time.monotonic() - start
     lines = [

@@ -242,7 +242,7 @@ def measure(case: Case, contestant: str, strategy: str, device: str, threads: in
     request = request_of(case, strategy)
     with _until_enough():
         CONTESTANTS[contestant](request, clock)
-    return {"ms": clock.milliseconds, "environment": environment.describe(clock.device, "")}
+    return {"ms": clock.milliseconds, "environment": environment.describe(clock.device, "", "")}
 
 
 if __name__ == "__main__":

@@ -219,6 +219,20 @@ def test_threads_do_not_disturb_each_other() -> None:
     assert all(torch.equal(logits, expected) for logits in found)
 
 
+@pytest.mark.parametrize("rates", [RATES, NONE], ids=["dropout", "none"])
+def test_heads_may_read_more_than_first_tokens(rates: dict[str, float]) -> None:
+    model = tiny("bert", **rates)
+    inputs = {name: tensor for name, tensor in batch(LONG).items() if name != "labels"}
+    found = []
+    for one in (model, by_modules(model)):
+        torch.manual_seed(3)
+        states = one.base_model(**inputs).last_hidden_state
+        (states.square() * torch.linspace(0, 1, states.shape[2])).sum().backward()
+        found.append({name: p.grad for name, p in one.named_parameters() if p.grad is not None})
+    for name, tensor in found[0].items():  # these are large
+        torch.testing.assert_close(tensor, found[1][name], rtol=1e-4, atol=1e-3)
+
+
 def test_frozen_weights_get_no_gradient() -> None:
     model = tiny("bert", num_hidden_layers=3)
     first, second, third = layers_of(model)
