@@ -1,8 +1,9 @@
 /* A stack of BERT-like encoder layers on packed rows and its backward pass: single precision, one thread.
 
-   The formula, and the random bits that it drops by, are those of layers_formula.py, which says what the names
-   mean. Matrices lie row by row; attention is computed row by row and head by head, without padding but to
-   whole vectors. Widths are multiples of 16. Nothing is kept from call to call: each is told all addresses. */
+   x -> norm(x + drop(output(attention(query, key, value)))) -> norm(that + drop(last(gelu(inner(that))))), as
+   transformers' modules have it, with the random bits of attention.py. Matrices lie row by row: [tokens, width].
+   Attention is computed row by row and head by head, without padding but to whole vectors. Widths are multiples
+   of 16. Nothing is kept from call to call: each is told all addresses (stack.py). */
 
 #include <stdint.h>
 #include <string.h>
@@ -205,7 +206,8 @@ struct way {
     float *normed;             /* that with weight and bias */
     float *slope;              /* of the activation, [tokens, inner] */
     float *active;             /* its values */
-    float *hat2, *rstd2;
+    float *hat2, *rstd2;       /* as 1, of the second sum */
+    float *end;
 };
 
 /* Up to whole vectors, of the widest kind. */
@@ -218,7 +220,7 @@ static float *cut(float **from, int64_t n)
     return here;
 }
 
-static struct way way_of(const struct layer *l, float **end)
+static struct way way_of(const struct layer *l)
 {
     const int64_t t = l->tokens, w = l->width;
     float *at = l->saved;
@@ -236,18 +238,16 @@ static struct way way_of(const struct layer *l, float **end)
     y.active = cut(&at, t * l->inner);
     y.hat2 = cut(&at, t * w);
     y.rstd2 = cut(&at, t);
-    *end = at;
+    y.end = at;
     return y;
 }
 
 /* How many numbers `saved` and `scratch` need. */
 void space(const struct layer *l, int64_t sizes[2])
 {
-    float *end;
     struct layer from = *l;
     from.saved = 0;
-    way_of(&from, &end);
-    sizes[0] = end - (float *)0;
+    sizes[0] = way_of(&from).end - (float *)0;
     const int64_t t = l->tokens, w = l->width, m = l->inner, longest = whole(l->row[3 * (l->rows - 1)]);
     int64_t turned = w * (m > 3 * w ? m : 3 * w), attention = longest * (2 * longest + w / l->heads);
     int64_t forward = t * w + (turned > attention ? turned : attention);
@@ -337,9 +337,8 @@ static void linear(const struct layer *l, int64_t out, int64_t in, const float *
 static void forward_layer(const struct layer *l)
 {
     const int64_t t = l->tokens, w = l->width, m = l->inner;
-    float *end, *at = l->scratch;
-    const struct way y = way_of(l, &end);
-    float *sum = cut(&at, t * w);
+    const struct way y = way_of(l);
+    float *at = l->scratch, *sum = cut(&at, t * w);
     for (int part = 0; part < 3; part++)
         turn(w, w, l->parameters[QUERY + 2 * part], at + part * w, 3 * w);
     product(t, 3 * w, w, l->x, w, 1, at, 3 * w, y.qkv, 3 * w, 1.0f, 0);
@@ -487,9 +486,9 @@ static const int32_t *told(const struct layer *l, int32_t *which, int64_t *n)
 static void backward_layer(const struct layer *l)
 {
     const int64_t t = l->tokens, w = l->width, m = l->inner;
-    float *end, *at = l->scratch;
+    const struct way y = way_of(l);
+    float *at = l->scratch;
     int64_t n;
-    const struct way y = way_of(l, &end);
     const int32_t *which = told(l, (int32_t *)cut(&at, t), &n);
     const float *gradient = some(l->gradient, w, which, n, &at);
     const float *hat2 = some(y.hat2, w, which, n, &at), *rstd2 = some(y.rstd2, 1, which, n, &at);
