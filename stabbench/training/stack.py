@@ -123,23 +123,17 @@ class Stack(torch.autograd.Function):
             bits.random_(-(2**63), None)
         drops = _drops(bits, counts, [rate for layer in layers for rate in layer.rates])
 
-        shape = (
-            tokens,
-            width,
-            setting.heads,
-            parameters[INNER].shape[0],
-            len(row) // 3,
-            ctypes.addressof(row),
-        )
+        inner = parameters[INNER].shape[0]
+        shape = (tokens, width, setting.heads, inner, len(row) // 3, ctypes.addressof(row))
         sizes = (_Integer * 2)()
         setting.functions.space(ctypes.byref(_Layer(*shape)), sizes)
         workspace = _Workspace(sizes[1] + sizes[0] * (len(layers) if trains else 1))
         scratch = workspace.room.data_ptr()
         saved = scratch + sizes[1] * NUMBER
-        states = [hidden.contiguous()]
+        states = [hidden]
         calls = (_Layer * len(layers))()
         for number, layer in enumerate(layers):
-            states.append(torch.empty_like(states[0]))
+            states.append(torch.empty_like(hidden))
             own, (of_weights, *of_outputs) = _own(parameters, number), drops[3 * number : 3 * number + 3]
             calls[number] = _Layer(
                 *(*shape, trains, layer.scale, layer.epsilon, of_weights, tuple(of_outputs)),
@@ -149,7 +143,7 @@ class Stack(torch.autograd.Function):
         setting.functions.forward(calls, _Integer(len(calls)))
         if trains:
             ctx.setting, ctx.random, ctx.calls, ctx.held = setting, random, calls, (row, workspace)
-            ctx.save_for_backward(hidden, *parameters, bits, *states[:-1])
+            ctx.save_for_backward(*parameters, *states[:-1], bits)
         return states[-1]
 
     @staticmethod
@@ -157,8 +151,8 @@ class Stack(torch.autograd.Function):
         """Return the gradients of what ``forward`` takes."""
         setting: Setting = ctx.setting
         calls = ctx.calls
-        hidden, *rest = ctx.saved_tensors
-        parameters = rest[: N_PARAMETERS * len(calls)]
+        saved: tuple[torch.Tensor, ...] = ctx.saved_tensors
+        parameters, hidden = saved[: N_PARAMETERS * len(calls)], saved[N_PARAMETERS * len(calls)]
         of_hidden, *needed = ctx.needs_input_grad[1:]
         if torch.is_grad_enabled():  # the gradient is to have one itself, which only the modules' graph gives
             return None, *_by_modules(
