@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from stabbench import executors
+from stabbench.cli import main
 from stabbench.errors import StabbenchError, UnknownNameError
 from stabbench.executors import ExecutorOptions, compute_one
 from stabbench.executors.process import ProcessExecutor
@@ -52,8 +51,16 @@ def executor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessExecut
         yield made
 
 
-def test_cold_warm_and_exec_give_the_same_record(toy, executor: ProcessExecutor, tmp_path: Path) -> None:
-    """Warm: in a trainer that was forked from the zygote, if there can be one, and has had other runs."""
+BROKEN = "raise ImportError('this is not the module of the standard library')\n"
+
+
+def test_cold_warm_and_exec_give_the_same_record(
+    toy, executor: ProcessExecutor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Warm: in a trainer that was forked from the zygote, if there can be one, and has had other runs.
+
+    Cold: in a new process, for which files in the current folder stand for no module of ours.
+    """
     requests = [toy.request(seed=seed) for seed in (1, 2, 3)] + [toy.request("devlin", 0)]
     assert [compute_one(executor, request).kind for request in requests] == ["done"] * 4
     assert (parent_of(executor.trainer().pid) == os.getpid()) is not can_watch()
@@ -62,10 +69,11 @@ def test_cold_warm_and_exec_give_the_same_record(toy, executor: ProcessExecutor,
 
     file = tmp_path / "request.json"
     file.write_text(requests[-1].model_dump_json())
-    command = [sys.executable, "-m", "stabbench", "exec", str(file), "--store", str(tmp_path / "store")]
-    cold = {name: value for name, value in os.environ.items() if name != VARIABLE}
-    done = subprocess.run(command, capture_output=True, text=True, env=cold, check=False)
-    assert done.returncode == 0, done.stderr
+    for name in ("queue", "torch", "numpy", "platform"):
+        (tmp_path / f"{name}.py").write_text(BROKEN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(VARIABLE)
+    assert main(["exec", str(file), "--store", str(tmp_path / "store")]) == 0
     other = Store(tmp_path / "store")
     new = other.read(requests[-1].spec.key)
     assert new is not None
@@ -160,26 +168,6 @@ def test_saved_models_load_with_plain_transformers(toy, executor: ProcessExecuto
     folder = executor.store.folder(request.spec.key)
     AutoModelForSequenceClassification.from_pretrained(folder)
     AutoTokenizer.from_pretrained(folder)
-
-
-BROKEN = "raise ImportError('this is not the module of the standard library')\n"
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the current folder, in which files are called as modules that everybody imports."""
-    folder = tmp_path / "here"
-    folder.mkdir()
-    for name in ("queue", "torch", "numpy", "platform"):
-        (folder / f"{name}.py").write_text(BROKEN)
-    monkeypatch.chdir(folder)
-    return folder
-
-
-def test_files_in_the_current_folder_stand_for_no_module_of_ours(toy, here: Path, tmp_path: Path) -> None:
-    with ProcessExecutor(tmp_path / "store", ExecutorOptions(zygote=None)) as made:
-        outcome = compute_one(made, toy.request())
-    assert outcome.kind == "done", outcome.note
 
 
 IMPORTING = """

@@ -200,9 +200,14 @@ def test_beside_somebody_elses_strategy_ours_has_its_long_name(instant: Project)
 
 
 @pytest.mark.parametrize(
-    "words", [("--strategy", "devlin"), ("--strategy=devlin",), ("--stab-strategy=devlin",)]
+    ("words", "workers"),
+    [
+        (("--strategy", "devlin"), ()),
+        (("--strategy", "devlin"), ("-n", "1")),
+        (("--strategy=devlin",), ()),
+        (("--stab-strategy=devlin",), ()),
+    ],
 )
-@pytest.mark.parametrize("workers", [(), ("-n", "1")])
 def test_both_names_where_nobody_else_has_one(
     instant: Project, words: tuple[str, ...], workers: tuple[str, ...]
 ) -> None:

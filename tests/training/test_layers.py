@@ -136,11 +136,11 @@ def test_nan_stays_nan_in_its_row() -> None:
 def test_gradients_and_theirs_are_those_of_finite_differences(rates: dict[str, float]) -> None:
     model = tiny("bert", **ODD, intermediate_size=4, **rates).double()
     layer = layers_of(model)[0]
-    lengths = torch.tensor([3, 2])
-    mask = torch.arange(3) < lengths[:, None]
+    lengths = torch.tensor([2, 1])
+    mask = torch.arange(2) < lengths[:, None]
     note = mask[None, None]
     note._stabbench_rows = packing.Rows(mask)
-    hidden = torch.randn(1, 5, 6, dtype=torch.float64, requires_grad=True)
+    hidden = torch.randn(1, 3, 6, dtype=torch.float64, requires_grad=True)
 
     def output(*given: torch.Tensor) -> torch.Tensor:
         torch.manual_seed(0)
