@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -259,6 +260,16 @@ class RunSpec(Stored):
         before, between, after = self.text_around_seeds
         text = f"{before}{replicate}{between}{canonical_json(dict(seeds))}{after}"
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def plain_keys(self, seeds: Iterable[int], replicate: int) -> Iterator[tuple[str, int]]:
+        """Yield the keys of the run with each of many seeds, the same in every stream, and the seed."""
+        before, between, after = self.text_around_seeds
+        begun = hashlib.sha256(f"{before}{replicate}{between}".encode())
+        text, marked = f"{canonical_json(dict.fromkeys(STREAMS, SEEDED))}{after}", canonical_json(SEEDED)
+        for seed in seeds:
+            run = begun.copy()
+            run.update(text.replace(marked, str(seed)).encode())
+            yield run.hexdigest(), seed
 
     def reseeded(self, seeds: Seeds, replicate: int = 0) -> Self:
         """Return the run with other seeds, its key known."""

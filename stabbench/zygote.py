@@ -33,7 +33,7 @@ ENVIRONMENT = {
 }
 """What the results, or the safety of a fork, depend on."""
 
-READ_LATE = ("COLUMNS", "LINES", "OLDPWD", "PWD", "PY_COLORS", "TMPDIR", "USERPROFILE", "_")
+READ_LATE = ("COLUMNS", "LINES", "OLDPWD", "PWD", "PY_COLORS", "SHLVL", "TMPDIR", "USERPROFILE", "_")
 READ_LATE_PREFIXES = ("PYTEST_", "STABBENCH_", "TORCHINDUCTOR_", "KMP_")
 """Variables that no import of ours reads (torch and scikit-learn set the last two kinds in who imports them).
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,10 @@ from tests.toy import save_tiny_model, write_rows
 
 # tensors as small as here are no work for two threads: on a busy machine they only wait for each other
 os.environ["OMP_NUM_THREADS"] = "1"
+# our modules are compiled once, not by each of the many sessions within tests; these leave no bytecode
+# behind, since a suite that a test writes anew within a second would pass for the one before it
+sys.dont_write_bytecode = False
+os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 # the hub's files lie where they lie, also for sessions with a home of their own
 os.environ.setdefault("HF_HOME", str(Path("~/.cache/huggingface").expanduser()))
 

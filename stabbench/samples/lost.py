@@ -67,12 +67,9 @@ def placed_by_key(
     for spec in groups.values():
         for replicate in range(TRIED_REPLICATES):
             tried = seeds if replicate == 0 else range(SEEDS_WITH_REPLICATES)
-            for key, seed in _keys(spec, replicate, tried):
+            for key, seed in spec.plain_keys(tried, replicate):
                 if key in sought:
                     yield key, spec.change(seeds=Seeds.all(seed), replicate=replicate)
-
-
-def _keys(spec: RunSpec, replicate: int, seeds: Iterable[int]) -> Iterator[tuple[str, int]]:
-    """Yield the keys of the runs of a group with their seeds; thousands of them in little time."""
-    for seed in seeds:
-        yield spec.key_with(Seeds.all(seed), replicate), seed
+                    sought.remove(key)
+                    if not sought:
+                        return

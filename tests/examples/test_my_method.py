@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import LEAN
+
 ROOT = Path(__file__).parents[2]
 GATE = """
 from stabbench import Suite
@@ -20,8 +22,17 @@ suite = Suite(task="mini-cola", models=["mini-bert"], seeds=1)
 def train(folder: Path, strategy: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run pytest in a process of its own, as a user does."""
     (folder / "test_one.py").write_text(GATE)
-    command = [sys.executable, "-m", "pytest", str(folder), "--strategy", strategy, "-p", "no:cacheprovider"]
-    command += ["-m", "stab_run", "--stab-max-steps", "3", "--stab-store", str(folder / "store")]
+    command = [sys.executable, "-m", "pytest", *LEAN, str(folder), "--strategy", strategy]
+    command += [
+        "-p",
+        "no:cacheprovider",
+        "-m",
+        "stab_run",
+        "--stab-max-steps",
+        "3",
+        "--stab-store",
+        str(folder / "store"),
+    ]
     return subprocess.run(
         command, capture_output=True, text=True, env={**os.environ, **environment}, cwd=folder, check=False
     )

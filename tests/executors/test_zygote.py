@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from stabbench.executors import ExecutorOptions, Job, compute_one
+from stabbench.executors import ExecutorOptions, compute_one
 from stabbench.executors.process import ProcessExecutor
 from stabbench.runs import Store
-from stabbench.zygote import Zygote, connect, environment_of
+from stabbench.zygote import VARIABLE, Zygote, connect, environment_of
 from tests.executors.test_alone import Place
-from tests.executors.test_executors import alive, wait_for
+from tests.executors.test_executors import alive, parent_of, wait_for
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks")
 
-NAME = f"test-{os.getpid()}"
+NAME = os.environ.get(VARIABLE, "")  # that of the session that runs these tests
 
 
 @pytest.fixture
@@ -31,54 +31,13 @@ def place(tmp_path: Path) -> Iterator[Place]:
         os.kill(pid, signal.SIGKILL)
 
 
-def started(name: str) -> Iterator[Zygote]:
-    found = Zygote.start(name, threads=1, now=True)
-    assert found is not None
-    yield found
-    found.close()
-
-
-@pytest.fixture(scope="module")
-def zygote() -> Iterator[Zygote]:
-    yield from started(NAME)
-
-
 @pytest.fixture
 def doomed() -> Iterator[Zygote]:
     """Return a zygote that a test may kill."""
-    yield from started(f"doomed-{os.getpid()}")
-
-
-def parent_of(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-
-
-def hanging(executor: ProcessExecutor, toy, place: Place) -> Job:
-    """Return the job of a run that hangs, with processes of its own."""
-    job = executor.submit([toy.request(place.strategy("fork-hang"))])
-    wait_for(lambda: job.wait(0.0) is not None or len(place.pids()) == 4)
-    return job
-
-
-def test_a_run_is_the_same_in_a_forked_trainer_and_in_a_new_one(
-    toy, zygote: Zygote, place: Place, tmp_path: Path
-) -> None:
-    """What a strategy sees of its environment included."""
-    requests, found = [toy.request(seed=seed) for seed in (4, 5)], []
-    for name in (None, NAME):
-        with ProcessExecutor(tmp_path / str(name), ExecutorOptions(zygote=name)) as executor:
-            assert [compute_one(executor, request).kind for request in requests] == ["done"] * 2
-            assert parent_of(executor.trainer().pid) == (zygote.pid if name else os.getpid())
-            records = [executor.store.read(request.spec.key) for request in requests]
-            found.append(
-                [
-                    (record.result(), {n: a.tobytes() for n, a in executor.store.arrays(record).items()})
-                    for record in records
-                    if record is not None
-                ]
-            )
-    assert len(found[0]) == 2
-    assert found[0] == found[1]
+    found = Zygote.start(f"doomed-{os.getpid()}", threads=1, now=True)
+    assert found is not None
+    yield found
+    found.close()
 
 
 SURROUNDINGS = """
@@ -103,7 +62,7 @@ class Surroundings(Strategy):
 
 
 def test_a_forked_trainer_is_where_its_supervisor_is(
-    toy, zygote: Zygote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With none of the zygote's connections open, though others have trainers of it."""
     (tmp_path / "surroundings.py").write_text(SURROUNDINGS)
@@ -122,33 +81,15 @@ def test_a_forked_trainer_is_where_its_supervisor_is(
     assert f"{tmp_path} {tmp_path}/temporary ünï ço []" in note.message
 
 
-def test_who_reads_another_environment_is_not_served(zygote: Zygote, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_reads_another_environment_is_not_served(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KMP_INIT_AT_FORK", "FALSE")  # scikit-learn does, in who imports it
     served = connect(NAME, environment_of(1))
     assert served is not None
     served.close()
+    assert Zygote.start(NAME, threads=1, now=True) is None  # there is one of a name
     assert connect(NAME, environment_of(2)) is None
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert connect(NAME, environment_of(1)) is None
-
-
-def test_there_is_one_of_a_name(zygote: Zygote) -> None:
-    assert Zygote.start(NAME, threads=1, now=True) is None
-
-
-def test_a_killed_zygote_takes_its_trainers_along_and_their_runs_begin_again(
-    toy, doomed: Zygote, place: Place, tmp_path: Path
-) -> None:
-    with ProcessExecutor(tmp_path / "store", ExecutorOptions(zygote=doomed.name)) as executor:
-        job = hanging(executor, toy, place)
-        first = place.pids()
-        assert parent_of(first[1]) == doomed.pid
-        os.kill(doomed.pid, signal.SIGKILL)
-        wait_for(lambda: job.wait(0.1) is not None or len(place.pids()) == 8)
-        assert not job.done
-        wait_for(lambda: not any(alive(pid) for pid in first))
-        assert parent_of(executor.trainer().pid) == os.getpid()
-    wait_for(lambda: not place.left())
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
@@ -168,38 +109,35 @@ def test_a_zygote_that_is_killed_or_stopped_while_it_imports(
 
 
 OWNER = """
-import sys
-from pathlib import Path
-from stabbench.executors import ExecutorOptions, Request
-from stabbench.executors.process import ProcessExecutor
+import sys, time
 from stabbench.zygote import Zygote
-zygote = Zygote.start("owned", threads=1, now=True)
-executor = ProcessExecutor(Path(sys.argv[1]), ExecutorOptions(zygote="owned"))
-job = executor.submit([Request.model_validate_json(Path(sys.argv[2]).read_bytes())])
-print(zygote.pid, flush=True)
-job.wait()
+print(Zygote.start(sys.argv[1], threads=1, now=True).pid, flush=True)
+time.sleep(600)
 """
 
 
-def test_a_zygote_and_its_trainers_end_with_the_owner_even_when_stopped(
+def test_a_zygote_ends_with_its_owner_and_takes_its_trainers_along_whose_runs_begin_again(
     toy, place: Place, tmp_path: Path
 ) -> None:
-    request = toy.request(place.strategy("fork-hang"))
-    file = tmp_path / "request.json"
-    file.write_text(request.model_dump_json())
-    store = Store(tmp_path / "store")
-    owner = subprocess.Popen(
-        [sys.executable, "-c", OWNER, str(store.root), str(file)], stdout=subprocess.PIPE, text=True
-    )
+    """Even when it and the trainer were stopped."""
+    name = f"owned-{os.getpid()}"
+    owner = subprocess.Popen([sys.executable, "-c", OWNER, name], stdout=subprocess.PIPE, text=True)
     assert owner.stdout is not None
     zygote = int(owner.stdout.readline())
-    wait_for(lambda: len(place.pids()) == 4)
-    trainer = place.pids()[1]
-    assert parent_of(trainer) == zygote
-    os.kill(zygote, signal.SIGSTOP)
-    os.kill(trainer, signal.SIGSTOP)
-    owner.kill()
-    owner.wait()
-    owner.stdout.close()
-    wait_for(lambda: not place.left() and not alive(zygote))
-    assert not store.is_leased(request.spec.key)
+    request = toy.request(place.strategy("fork-hang"))
+    with ProcessExecutor(tmp_path / "store", ExecutorOptions(zygote=name)) as executor:
+        job = executor.submit([request])
+        wait_for(lambda: job.wait(0.0) is not None or len(place.pids()) == 4)
+        first = place.pids()
+        assert parent_of(first[1]) == zygote
+        os.kill(zygote, signal.SIGSTOP)
+        os.kill(first[1], signal.SIGSTOP)
+        owner.kill()
+        owner.wait()
+        owner.stdout.close()
+        wait_for(lambda: job.wait(0.1) is not None or len(place.pids()) == 8)
+        assert not job.done
+        wait_for(lambda: not any(alive(pid) for pid in [zygote, *first]))
+        assert parent_of(executor.trainer().pid) == os.getpid()
+    wait_for(lambda: not place.left())
+    assert not Store(tmp_path / "store").is_leased(request.spec.key)

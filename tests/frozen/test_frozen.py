@@ -173,26 +173,32 @@ def test_a_field_that_is_used_makes_another_key(changed: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize(
-    ("code", "message"),
-    [
-        (
-            "from stabbench.runs import Store\ns = Store(Path('store'))\nfor k in s.keys(): s.read(k)",
-            "record.json has format 2, newer than 1.\n  -> update stabbench.",
-        ),
-        (
-            "from stabbench.leaderboard.archive import read_archive; read_archive(Path('archive.jsonl.gz'))",
-            "archive.jsonl.gz is an archive of format 2, not 1.\n  -> update stabbench.",
-        ),
-        (
-            "from stabbench.baselines import read_baseline; read_baseline(Path('new.jsonl'))",
-            "new.jsonl has format 2, not 1.\n  -> update stabbench.",
-        ),
-    ],
+READ_ALL = """
+from pathlib import Path
+from stabbench.baselines import read_baseline
+from stabbench.errors import StabbenchError
+from stabbench.leaderboard.archive import read_archive
+from stabbench.runs import Store
+
+def read_store(place):
+    for key in Store(place).keys():
+        Store(place).read(key)
+
+for read, place in (read_store, "store"), (read_archive, "archive.jsonl.gz"), (read_baseline, "new.jsonl"):
+    try:
+        read(Path(place))
+        print(place, "was read")
+    except StabbenchError as error:
+        print(error)
+"""
+REFUSED = (
+    "record.json has format 2, newer than 1.\n  -> update stabbench.\n",
+    "archive.jsonl.gz is an archive of format 2, not 1.\n  -> update stabbench.\n",
+    "new.jsonl has format 2, not 1.\n  -> update stabbench.\n",
 )
-def test_what_is_written_now_is_refused_by_the_code_of_0_1_0(
-    tmp_path: Path, store: Path, code: str, message: str
-) -> None:
+
+
+def test_what_is_written_now_is_refused_by_the_code_of_0_1_0(tmp_path: Path, store: Path) -> None:
     runs = stabbench.load(store)
     new = Store(tmp_path / "new" / "store")
     for record in runs.records:
@@ -202,10 +208,11 @@ def test_what_is_written_now_is_refused_by_the_code_of_0_1_0(
     write_baseline(tmp_path / "new" / "new.jsonl", read_baseline(FROZEN / "frozen.jsonl").groups())
     old = tmp_path / "new" / "code.zip"
     shutil.copy(FROZEN / "code.zip", old)
-    done = run_copy(old, f"from pathlib import Path\n{code}")
-    assert done.returncode == 1
-    assert "StabbenchError" in done.stderr or "RecordError" in done.stderr
-    assert message in done.stderr
+    done = run_copy(old, READ_ALL)
+    assert done.returncode == 0, done.stderr
+    assert "was read" not in done.stdout
+    for message in REFUSED:
+        assert message in done.stdout
 
 
 def test_a_key_that_is_not_its_specifications_is_refused(store: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import subprocess
@@ -45,18 +44,15 @@ def shell(tmp_path: Path) -> Shell:
         write_rows(tmp_path / f"{part}.csv", 40, seed)
         text = (tmp_path / f"{part}.csv").read_text()
         (tmp_path / f"{part}.csv").write_text(text.replace("text,label", "body,team"))
-    (tmp_path / "bin").mkdir()
-    for name in ("pytest", "stabbench", "python"):
-        module = "" if name == "python" else f"-m {name} "
-        (tmp_path / "bin" / name).write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {module}"$@"\n')
-        (tmp_path / "bin" / name).chmod(0o755)
-    environment = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+    # functions, not files: with another PATH it would be another environment, which has no zygote yet
+    python = shlex.quote(sys.executable)
+    names = f'python() {{ {python} "$@"; }}\n'
+    names += "".join(f'{name}() {{ {python} -m {name} "$@"; }}\n' for name in ("pytest", "stabbench"))
 
     def type_in(command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["bash", "-c", command],
+            ["bash", "-c", names + command],
             cwd=tmp_path,
-            env=environment,
             capture_output=True,
             text=True,
             timeout=500,

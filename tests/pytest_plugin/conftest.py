@@ -50,10 +50,13 @@ class Project:
         place.write_text(self.toy.suite_file(**kwargs))
 
     def run(self, *arguments: str, own_process: bool = False, cache: bool = False) -> Session:
-        """Run a session to its end: in this process, which imports nothing anew, where that is possible."""
+        """Run a session to its end: in this process, which imports nothing anew, where that is possible.
+
+        Its workers, if it has any, are processes.
+        """
         options = IN_ORDER if cache else SHORT
         words = [*options, *self.options, *arguments]
-        if self.pytester is None or own_process or "-n" in words:
+        if self.pytester is None or own_process:
             done = subprocess.run(
                 [sys.executable, "-m", "pytest", *words],
                 cwd=self.folder,
@@ -65,6 +68,7 @@ class Project:
             return Session(done.returncode, done.stdout + done.stderr)
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(self.folder)
+            patch.setattr(sys, "dont_write_bytecode", True)
             patch.setattr(tasks.REGISTRY, "_registered", {})
             result = self.pytester.runpytest_inprocess(*words)
         return Session(int(result.ret), result.stdout.str() + result.stderr.str())

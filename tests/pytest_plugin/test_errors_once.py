@@ -37,8 +37,9 @@ class Job(InstantJob):
 """
 
 
-@pytest.mark.parametrize("time", [1_000_000_000, 4_000_000_000])
-@pytest.mark.parametrize("workers", [[], ["-n", "2"]])
+@pytest.mark.parametrize(
+    ("workers", "time"), [([], 1_000_000_000), ([], 4_000_000_000), (["-n", "2"], 1_000_000_000)]
+)
 def test_once_a_session(instant: Project, workers: list[str], time: int) -> None:
     (instant.folder / "failing.py").write_text(FAILING.replace("TIME", str(time)))
     tries = instant.folder / "tries"

@@ -389,7 +389,7 @@ CELLS = {
     "an internal error": Cell(conftest=hook("pytest_runtest_logfinish", "", "raise ValueError"), words=()),
     # plugins
     "random order": Cell(words=("-p", "randomly", "-p", "no:xdist"), green=True, own_process=True),
-    "random order, two workers": Cell(words=("-p", "randomly", *X2), green=True),
+    "random order, two workers": Cell(words=("-p", "randomly", *X2), green=True, own_process=True),
     "random order, no gate": Cell("import os\n", ("-p", "randomly"), says="no gate", own_process=True),
     "reruns": Cell(words=("--reruns", "2"), green=True),
     "reruns of a failing gate": Cell(FAILING, ("--reruns", "2")),

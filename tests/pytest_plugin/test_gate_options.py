@@ -64,7 +64,7 @@ def save(project: Project, *groups: list[RunRecord]) -> None:
     write_baseline(path, [Stability.from_records(runs) for runs in groups])
 
 
-@pytest.mark.parametrize("workers", [[], ["-n", "2"]])
+@pytest.mark.parametrize("workers", [[], ["-n", "1"]])
 def test_unchanged_runs_pass_against_their_baseline(project: Project, workers: list[str]) -> None:
     project.write_suite(seeds=25, gates=GATES)
     save(project, fill(project, STEADY), fill(project, STEADY, "devlin"))
@@ -234,7 +234,7 @@ def test_after_the_second_look_there_is_no_more_advice(project: Project) -> None
     assert "to decide" not in found.output
 
 
-@pytest.mark.parametrize("how", [[], ["--stab-seeds", "10"], ["-n", "2"]])
+@pytest.mark.parametrize("how", [[], ["--stab-seeds", "10"], ["-n", "1"]])
 def test_more_seeds_than_planned_or_a_usage_error(project: Project, how: list[str]) -> None:
     project.write_suite(seeds=10)
     for more in ("10", "7") if "-n" not in how else ("7",):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,16 +14,25 @@ from tests.pytest_plugin.conftest import Project
 PLAIN = "def test_it():\n    pass\n\ndef test_that():\n    pass\n"
 
 
-def pytest_in(folder: Path, *words: str, **environment: str) -> tuple[int, str]:
+def pytest_in(folder: Path, *words: str) -> tuple[int, str]:
+    """Run a session in a process of its own, in which nothing was imported before."""
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *LEAN, *words],
         cwd=folder,
         capture_output=True,
         text=True,
-        env={**os.environ, **environment},
         check=False,
     )
     return done.returncode, done.stdout + done.stderr
+
+
+def run_here(pytester: pytest.Pytester, folder: Path, *words: str) -> tuple[int, str]:
+    """Run a session in this process; its workers, if it has any, are processes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(sys, "dont_write_bytecode", True)
+        result = pytester.runpytest_inprocess("-p", "no:cacheprovider", *LEAN, *words)
+    return int(result.ret), result.stdout.str() + result.stderr.str()
 
 
 @pytest.fixture
@@ -84,12 +92,14 @@ ENDS = {
 
 
 @pytest.mark.parametrize("name", ENDS)
-def test_a_session_without_suites_ends_as_without_us(plain: Path, name: str) -> None:
+def test_a_session_without_suites_ends_as_without_us(
+    plain: Path, pytester: pytest.Pytester, name: str
+) -> None:
     words, tests, conftest = ENDS[name]
     (plain / "test_plain.py").write_text(tests)
     (plain / "conftest.py").write_text(conftest)
-    alone, _ = pytest_in(plain, *words, "-p", "no:stabbench")
-    code, output = pytest_in(plain, *words)
+    alone, _ = run_here(pytester, plain, *words, "-p", "no:stabbench")
+    code, output = run_here(pytester, plain, *words)
     assert code == alone, output
     lines = [line for line in output.splitlines() if not line.startswith(("plugins:", "rootdir:"))]
     assert not any("stabbench" in line for line in lines), output
@@ -108,20 +118,20 @@ def test_a_session_without_suites_ends_as_without_us(plain: Path, name: str) -> 
     ],
 )
 def test_a_place_that_is_called_as_our_marks_are(
-    tmp_path: Path, toy, place: str, words: tuple[str, ...]
+    tmp_path: Path, pytester: pytest.Pytester, toy, place: str, words: tuple[str, ...]
 ) -> None:
     """Also beside a suite, in whose sessions all of the plugin is awake."""
     (tmp_path / "pytest.ini").write_text("[pytest]\npython_functions = test_* stab_*\n")
     (tmp_path / place).parent.mkdir(exist_ok=True)
     (tmp_path / place).write_text("def test_it():\n    pass\n\ndef stab_run():\n    assert 0\n")
-    code, output = pytest_in(tmp_path, *words)
+    code, output = run_here(pytester, tmp_path, *words)
     assert code == 1, output
     assert "1 failed, 1 passed" in output
     assert "stabbench:" not in output.replace("stabbench: share 1/2", "")
 
     (tmp_path / "test_toy.py").write_text(toy.suite_file(seeds=1))
-    code, output = pytest_in(
-        tmp_path, "--collect-only", "-q", "-m", "stab_run or stab_gate", place, "test_toy.py"
+    code, output = run_here(
+        pytester, tmp_path, "--collect-only", "-q", "-m", "stab_run or stab_gate", place, "test_toy.py"
     )
     assert code == 0, output
     assert [line.partition("::")[0] for line in output.splitlines() if "::" in line] == ["test_toy.py"] * 3
@@ -167,14 +177,17 @@ THEIRS = {
 
 @pytest.mark.parametrize("place", ["conftest.py", "tests/conftest.py", "before.py", "zz_after.py"])
 @pytest.mark.parametrize("kind", ["text", "default", "choice", "flag", "number"])
-def test_somebody_elses_strategy_is_theirs(tmp_path: Path, place: str, kind: str) -> None:
+def test_somebody_elses_strategy_is_theirs(
+    tmp_path: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, place: str, kind: str
+) -> None:
     how, value, words = THEIRS[kind]
     (tmp_path / "tests").mkdir()
     (tmp_path / "pytest.ini").write_text("[pytest]\ntestpaths = tests\n")
     (tmp_path / "tests" / "test_it.py").write_text(ASKS.format(value=value))
     (tmp_path / place).write_text(OPTION.format(how=how))
     plugin = ("-p", Path(place).stem) if place in ("before.py", "zz_after.py") else ()
-    code, output = pytest_in(tmp_path, *words, *plugin, PYTHONPATH=str(tmp_path))
+    monkeypatch.syspath_prepend(tmp_path)
+    code, output = run_here(pytester, tmp_path, *words, *plugin)
     assert code == 0, output
 
 
@@ -187,9 +200,14 @@ def test_beside_somebody_elses_strategy_ours_has_its_long_name(instant: Project)
 
 
 @pytest.mark.parametrize(
-    "words", [("--strategy", "devlin"), ("--strategy=devlin",), ("--stab-strategy=devlin",)]
+    ("words", "workers"),
+    [
+        (("--strategy", "devlin"), ()),
+        (("--strategy", "devlin"), ("-n", "1")),
+        (("--strategy=devlin",), ()),
+        (("--stab-strategy=devlin",), ()),
+    ],
 )
-@pytest.mark.parametrize("workers", [(), ("-n", "1")])
 def test_both_names_where_nobody_else_has_one(
     instant: Project, words: tuple[str, ...], workers: tuple[str, ...]
 ) -> None:

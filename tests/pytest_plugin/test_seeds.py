@@ -21,7 +21,7 @@ def row(output: str) -> list[str]:
     return next(line for line in output.splitlines() if line.startswith("ours  ")).split()
 
 
-@pytest.mark.parametrize("workers", [[], ["-n", "2"]])
+@pytest.mark.parametrize("workers", [[], ["-n", "1"]])
 def test_held_streams_do_not_vary_and_no_run_is_lost(
     instant: Project,
     workers: list[str],
@@ -52,7 +52,7 @@ def test_a_plain_run_is_shared_with_the_streams_held_at_its_seed(instant: Projec
     assert before < {run.key for run in records(instant)}
 
 
-@pytest.mark.parametrize("workers", [[], ["-n", "2"]])
+@pytest.mark.parametrize("workers", [[], ["-n", "1"]])
 def test_replicates_run_and_gates_judge_the_first(instant: Project, workers: list[str]) -> None:
     found = instant.run(*workers, "--stab-replicates", "2", "suites/toy")
     ran = sorted((run.seed, run.replicate) for run in records(instant))

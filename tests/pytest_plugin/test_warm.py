@@ -12,7 +12,9 @@ from tests.pytest_plugin.conftest import Project
 SPY = """
 import os
 from pathlib import Path
+import pytest
 
+@pytest.hookimpl(trylast=True)
 def pytest_sessionstart(session):
     if not hasattr(session.config, "workerinput"):
         found = 0
@@ -24,6 +26,7 @@ def pytest_sessionstart(session):
             except OSError:
                 pass
         print("ZYGOTES", found)
+        pytest.exit("seen", 0)  # before anybody waits for workers, and a zygote imports for nothing
 """
 
 

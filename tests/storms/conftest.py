@@ -20,9 +20,10 @@ def _linux() -> None:
 
 
 @pytest.fixture
-def storm(toy: Toy, tmp_path: Path) -> Iterator[Storm]:
-    """Return a project with an empty store."""
-    made = Storm(tmp_path / "project", toy)
+def storm(toy: Toy, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Storm]:
+    """Return a project with an empty store; in slow tests its sessions share no process with others."""
+    own_zygote = request.node.get_closest_marker("slow") is not None
+    made = Storm(tmp_path / "project", toy, own_zygote)
     yield made
     for session in made.sessions:
         session.kill_all()
@@ -31,7 +32,7 @@ def storm(toy: Toy, tmp_path: Path) -> Iterator[Storm]:
 @pytest.fixture(scope="session")
 def calm(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Storm:
     """Return a project whose runs were computed undisturbed."""
-    made = Storm(tmp_path_factory.mktemp("calm") / "project", toy)
+    made = Storm(tmp_path_factory.mktemp("calm") / "project", toy, own_zygote=False)
     session = made.run()
     assert session.process.returncode == 0, session.output
     return made

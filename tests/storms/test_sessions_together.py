@@ -56,7 +56,7 @@ def test_a_run_that_errored_is_not_tried_again_by_who_asked_before_it_did(
     storm: Storm, toy: Toy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another worker may have seen that a run is missing just before its error was noted."""
-    monkeypatch.setenv("STORM_PLACE", str(storm.place))
+    monkeypatch.setenv("STABBENCH_STORM_PLACE", str(storm.place))
     strategy = f"{storm.folder / 'stormy.py'}:Stormy:raises=true"
     request = toy.request(strategy).model_copy(update={"session": "this one"})
     with executors.create("process", storm.store.root) as executor:

@@ -23,10 +23,10 @@ LIMIT = 300.0
 PATIENCE = 60.0
 """Seconds after which something counts as never coming."""
 
-MARK = "STORM_MARK"
+MARK = "STABBENCH_STORM_MARK"
 
 STRATEGY = '''
-"""A strategy that tells what it does in files of the folder STORM_PLACE."""
+"""A strategy that tells what it does in files of the folder STABBENCH_STORM_PLACE."""
 
 import os
 import time
@@ -37,7 +37,7 @@ from stabbench.strategies import Strategy
 
 
 def tell(name, *words):
-    place = Path(os.environ["STORM_PLACE"], name)
+    place = Path(os.environ["STABBENCH_STORM_PLACE"], name)
     descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.write(descriptor, (" ".join(map(str, words)) + "\\n").encode())
     os.close(descriptor)
@@ -72,7 +72,7 @@ class Stormy(Strategy):
     def phase(self, update, total):
         if self.waits and update == total // 2:
             tell("waiting", os.getpid())
-            while not Path(os.environ["STORM_PLACE"], "go").exists():
+            while not Path(os.environ["STABBENCH_STORM_PLACE"], "go").exists():
                 time.sleep(0.02)
         if self.raises and update == total // 2:
             raise ValueError("as it was told to")
@@ -148,7 +148,10 @@ class Session:
         return self.printed.read_text(errors="replace")
 
     def alive(self) -> dict[int, Process]:
-        """Return the living processes of the session and of all that they started."""
+        """Return the living processes of the session and of all that they started.
+
+        Trainers that were forked from a zygote of somebody else do not bear the mark.
+        """
         return marked(self.mark)
 
     def family(self) -> tuple[list[int], list[int], list[int]]:
@@ -187,10 +190,13 @@ class Storm:
 
     Attributes:
         place: where its strategies tell what they do.
+        own_zygote: whether each session has one: all its processes can be found then, after seconds of
+            imports. Without, trainers are forked from the zygote of the session that runs these tests.
     """
 
     folder: Path
     toy: Toy
+    own_zygote: bool = True
     sessions: list[Session] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -227,7 +233,9 @@ class Storm:
         printed = self.folder / f"printed-{len(self.sessions)}"
         words = ["suites", *LEAN, "-p", "no:cacheprovider", "--stab-set", "learning_rate=0.01"]
         words += ["--strategy", f"stormy.py:Stormy{':' if strategy else ''}{strategy}", *arguments]
-        inherited = {name: value for name, value in os.environ.items() if name != VARIABLE}
+        inherited = dict(os.environ)
+        if self.own_zygote:
+            inherited.pop(VARIABLE, None)
         with printed.open("wb") as file:
             output = file if terminal is None else terminal
             process = subprocess.Popen(
@@ -236,7 +244,7 @@ class Storm:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env={**inherited, MARK: mark, "STORM_PLACE": str(self.place), **variables},
+                env={**inherited, MARK: mark, "STABBENCH_STORM_PLACE": str(self.place), **variables},
             )
         self.sessions.append(Session(process, printed, mark))
         return self.sessions[-1]

@@ -56,18 +56,18 @@ def models(toy, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def losses(toy, model: Path, strategy: str, monkeypatch: pytest.MonkeyPatch, packed: bool) -> np.ndarray:
-    """Return the losses of a run of 50 updates."""
+    """Return the losses of a run of 25 updates."""
     torch.set_num_threads(1)
-    longer = {} if strategy in ("longer", "small-lr") else {"epochs": 17}
-    request = replace(toy, model=model).request(strategy, overrides=longer, max_steps=50)
+    longer = {} if strategy in ("longer", "small-lr") else {"epochs": 9}
+    request = replace(toy, model=model).request(strategy, overrides=longer, max_steps=25)
     calls = []
     with monkeypatch.context() as patch:
         patch.setattr(packing, "Rows", lambda *given, made=packing.Rows: calls.append(1) or made(*given))
         if not packed:
             patch.setattr(packing, "install", lambda model: None)
         found = train(request, Cache(), torch.device("cpu")).arrays["loss"]
-    assert len(found) == 50
-    assert (len(calls) >= 50) == packed
+    assert len(found) == 25
+    assert (len(calls) >= 25) == packed
     return found
 
 

@@ -31,7 +31,10 @@ def test_the_cpu_is_always_there() -> None:
     assert lease_device(("cpu:0", "cpu")) == (torch.device("cpu"), None)
 
 
-def test_a_session_asks_once_and_without_torch() -> None:
+def test_a_session_asks_once_and_without_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And who asks torch does not mean a file of the current folder."""
+    (tmp_path / "torch.py").write_text("raise ImportError('this is not torch')\n")
+    monkeypatch.chdir(tmp_path)
     check_devices(("cpu", "cpu"))
     with pytest.raises(StabbenchError, match="cuda:99 is not there"):
         check_devices(("cpu", "cuda:99"))
