@@ -71,7 +71,7 @@ class Rows:
         if heads not in self._groups:
             starts = accumulate(map(sum, self.parts), initial=0)
             parts = zip(self.parts, starts, strict=False)
-            self._groups[heads] = tuple(_group(torch.tensor(part), start, heads) for part, start in parts)
+            self._groups[heads] = tuple(_group(part, start, heads) for part, start in parts)
         return self._groups[heads]
 
 
@@ -197,10 +197,10 @@ class Group:
         return self._windows[window]
 
 
-def _group(lengths: torch.Tensor, start: int, heads: int) -> Group:
+def _group(lengths: list[int], start: int, heads: int) -> Group:
     """Return the group of rows of some lengths, the longest last."""
-    rows, longest, tokens = len(lengths), rounded(int(lengths[-1])), int(lengths.sum())
-    real, token = _grid(lengths, longest)
+    rows, longest, tokens = len(lengths), rounded(lengths[-1]), sum(lengths)
+    real, token = _grid(torch.tensor(lengths), longest)
     spread = token[:, None] * heads + torch.arange(heads)[:, None]
     refill = torch.where(real[:, None], spread, tokens * heads)
     place = (torch.arange(rows)[:, None] * (heads * longest) + torch.arange(longest))[real]

@@ -189,7 +189,7 @@ def test_what_only_loading_shows_is_one_error_too(copied: Path, damaged: str) ->
     if damaged == "model.safetensors":
         tensors = load_file(copied / damaged)
         save_file({"other": next(iter(tensors.values()))}, copied / damaged)
-        edit(copied / "config.json", hidden_size=17)  # not divisible among the heads
+        edit(copied / "config.json", num_attention_heads=3)  # not divisible among the heads
     elif damaged == "pytorch_model.bin":
         (copied / "model.safetensors").unlink()
         (copied / damaged).write_bytes(b"no weights")
