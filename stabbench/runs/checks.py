@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Iterator, Sequence
-from functools import cache
+from collections.abc import Iterator
+from functools import cache, lru_cache
 from itertools import pairwise
 
 from stabbench import metrics
@@ -20,6 +20,9 @@ from stabbench.stored import digest
 
 TOLERANCE = 1e-9
 """Largest difference of a stored score and the one that its counts give, relative where it is above 1."""
+
+REMEMBERED = 2**16
+"""Of so many counts it is remembered what they give: those of small dev sets come again and again."""
 
 
 def check_record(record: RunRecord, key: str | None = None) -> None:
@@ -95,11 +98,11 @@ def _counts(record: RunRecord, metric: Metric) -> Iterator[str]:
             yield f"{kind}: no {record.metric} is {score.value}"
         if (matrix := score.confusion) is None:
             continue
-        wrong = _impossible(matrix, labels or len(matrix), record.dev_counts)
+        wrong, value = _of_counts(metric, matrix, labels or len(matrix), record.dev_counts)
         if wrong is not None:
             yield f"{kind}: {wrong}"
         counts = counts or tuple(map(sum, matrix))
-        if isinstance(metric, LabelMetric) and not _equal(value := metric.value(matrix), score.value):
+        if value is not None and not _equal(value, score.value):
             yield f"{kind}: {record.metric} is {score.value}, where its counts give {value}"
     if not _within(metric, record.constant):
         yield f"constant: no {record.metric} is {record.constant}"
@@ -191,6 +194,15 @@ def _scores(record: RunRecord) -> Iterator[tuple[str, Score]]:
     yield from ((f"evaluation {n}", score) for n, score in enumerate(record.evaluations, start=1))
 
 
+@lru_cache(REMEMBERED)
+def _of_counts(
+    metric: Metric, matrix: Counts, labels: int, rows: tuple[int, ...] | None
+) -> tuple[str | None, float | None]:
+    """Return what is wrong with a confusion matrix, and the score that it gives, if the metric counts."""
+    wrong = _impossible(matrix, labels, rows)
+    return wrong, metric.value(matrix) if isinstance(metric, LabelMetric) else None
+
+
 def _impossible(matrix: Counts, labels: int, rows: tuple[int, ...] | None) -> str | None:
     """Return what no confusion matrix of so many labels, and of a dev set with such rows by label, can be."""
     if len(matrix) != labels or any(map(labels.__ne__, map(len, matrix))):
@@ -215,6 +227,7 @@ def _within(metric: Metric, score: float) -> bool:
     return low - TOLERANCE <= score <= high + TOLERANCE
 
 
-def _constant(metric: Metric, rows: Sequence[int]) -> float | None:
+@lru_cache(REMEMBERED)
+def _constant(metric: Metric, rows: tuple[int, ...]) -> float | None:
     """Return the constant predictor's score on such rows by label; ``None`` when they do not say it."""
     return metric.constant(rows) if isinstance(metric, LabelMetric | LossMetric) else None
