@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from stabbench.models.families import packable_stack
 from stabbench.strategies.catalog import parse_strategy
-from stabbench.training import packing
+from stabbench.training import compiled, packing
 from stabbench.training.cache import Cache
 from stabbench.training.loop import train
 from tests.strategies.conftest import CONFIGS, NO_DROPOUT
@@ -39,6 +39,9 @@ STRATEGIES = [
 FAMILIES = sorted(kind for kind in CONFIGS if packable_stack({"model_type": kind}))
 
 
+COMPILED = ("tiny-bert", "tiny-roberta", "tiny-xlm-roberta", "tiny-camembert", "tiny-electra")
+
+
 @pytest.fixture(scope="session")
 def models(toy, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Return the folder of a tiny model of each family, with the toy's tokenizer."""
@@ -49,6 +52,7 @@ def models(toy, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         words = AutoConfig.from_pretrained(toy.model).vocab_size
         torch.manual_seed(0)
         changes = {**NO_DROPOUT, "vocab_size": words, "num_hidden_layers": 2, "n_layers": 2}
+        changes |= {"num_attention_heads": 1}  # of a width that compiled code takes
         config = AutoConfig.for_model(kind, **{**CONFIGS[kind], **changes})
         AutoModelForSequenceClassification.from_config(config).save_pretrained(folder)
         made[kind] = folder
@@ -56,18 +60,21 @@ def models(toy, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def losses(toy, model: Path, strategy: str, monkeypatch: pytest.MonkeyPatch, packed: bool) -> np.ndarray:
-    """Return the losses of a run of 25 updates."""
+    """Return the losses of a run of 50 updates."""
     torch.set_num_threads(1)
-    longer = {} if strategy in ("longer", "small-lr") else {"epochs": 9}
-    request = replace(toy, model=model).request(strategy, overrides=longer, max_steps=25)
+    longer = {} if strategy in ("longer", "small-lr") else {"epochs": 17}
+    request = replace(toy, model=model).request(strategy, overrides=longer, max_steps=50)
     calls = []
     with monkeypatch.context() as patch:
         patch.setattr(packing, "Rows", lambda *given, made=packing.Rows: calls.append(1) or made(*given))
         if not packed:
             patch.setattr(packing, "install", lambda model: None)
-        found = train(request, Cache(), torch.device("cpu")).arrays["loss"]
-    assert len(found) == 25
-    assert (len(calls) >= 25) == packed
+        trained = train(request, Cache(), torch.device("cpu"))
+    found, way = trained.arrays["loss"], trained.record.environment["layers"]
+    plain = not strategy.startswith(("lora", "mixout")) and model.name in COMPILED
+    assert len(found) == 50
+    assert way.startswith("compiled") == (packed and plain and compiled.library().functions is not None)
+    assert (len(calls) >= 50) == packed
     return found
 
 
