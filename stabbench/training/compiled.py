@@ -20,6 +20,8 @@ from pathlib import Path
 
 SOURCE = Path(__file__).with_name("stack.c")
 
+CPUINFO = Path("/proc/cpuinfo")
+
 FLAGS = ("-std=gnu11", "-O3", "-march=native", "-fPIC", "-shared")
 """None of those that change what NaN, infinity or small numbers do."""
 
@@ -74,14 +76,12 @@ def _key(compiler: str) -> str:
 
 
 def _processor() -> str:
-    """Return what ``-march=native`` depends on."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return repr(os.uname()) if hasattr(os, "uname") else ""
-    return "\n".join(
-        sorted({x for x in lines if x.startswith(("model name", "flags", "Features", "CPU part"))})
-    )
+    """Return what ``-march=native`` depends on, or what names this machine."""
+    known: set[str] = set()
+    with contextlib.suppress(OSError):
+        lines = CPUINFO.read_text(encoding="utf-8").splitlines()
+        known = {x for x in lines if x.startswith(("model name", "flags", "Features", "CPU part"))}
+    return "\n".join(sorted(known)) or (repr(os.uname()) if hasattr(os, "uname") else "")
 
 
 def _loaded(key: str, compiler: str) -> ctypes.CDLL:

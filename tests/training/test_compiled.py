@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import shutil
 import stat
 import subprocess
@@ -59,6 +60,14 @@ def test_another_source_or_compiler_has_its_own(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("CC", script(tmp_path / "other", 'exec cc "$@"'))
     names.append(made().name)
     assert len(set(names)) == 3
+
+
+def test_a_processor_that_is_told_in_other_words_is_not_taken_for_any(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiled, "CPUINFO", tmp_path / "cpuinfo", raising=False)
+    (tmp_path / "cpuinfo").write_text("isa: rv64imafdcv\n", encoding="utf-8")
+    assert compiled._processor() == repr(os.uname())
 
 
 def refuse(path: Path) -> str:
