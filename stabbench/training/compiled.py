@@ -11,6 +11,7 @@ import ctypes
 import hashlib
 import os
 import shutil
+import stat
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from functools import cache
 from pathlib import Path
 
 SOURCE = Path(__file__).with_name("stack.c")
+
+CPUINFO = Path("/proc/cpuinfo")
 
 FLAGS = ("-std=gnu11", "-O3", "-march=native", "-fPIC", "-shared")
 """None of those that change what NaN, infinity or small numbers do."""
@@ -48,15 +51,15 @@ def library() -> Library:
     compiler = next((found for name in names if (found := shutil.which(name)) is not None), None)
     if compiler is None:
         return Library(None, "no C compiler")
-    key = _key(compiler)
     try:
+        key = _key(compiler)
         return Library(_loaded(key, compiler), key)
     except subprocess.TimeoutExpired:
         return Library(None, f"{compiler} took more than {SECONDS:.0f} s")
     except subprocess.CalledProcessError:
         return Library(None, f"{compiler} failed")
     except OSError as error:
-        return Library(None, f"not loaded: {error}")
+        return Library(None, f"not loaded: {error}")  # a source that cannot be read included
 
 
 def _key(compiler: str) -> str:
@@ -73,14 +76,12 @@ def _key(compiler: str) -> str:
 
 
 def _processor() -> str:
-    """Return what ``-march=native`` depends on."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return repr(os.uname()) if hasattr(os, "uname") else ""
-    return "\n".join(
-        sorted({x for x in lines if x.startswith(("model name", "flags", "Features", "CPU part"))})
-    )
+    """Return what ``-march=native`` depends on, or what names this machine."""
+    known: set[str] = set()
+    with contextlib.suppress(OSError):
+        lines = CPUINFO.read_text(encoding="utf-8").splitlines()
+        known = {x for x in lines if x.startswith(("model name", "flags", "Features", "CPU part"))}
+    return "\n".join(sorted(known)) or (repr(os.uname()) if hasattr(os, "uname") else "")
 
 
 def _loaded(key: str, compiler: str) -> ctypes.CDLL:
@@ -90,28 +91,41 @@ def _loaded(key: str, compiler: str) -> ctypes.CDLL:
         OSError: where it cannot be written anywhere, or not be loaded.
         subprocess.SubprocessError: when the compiler fails or takes too long.
     """
+    folder = None
     with contextlib.suppress(OSError, RuntimeError):  # no home, or not ours, or what lies there is broken
         folder = _folder()
         path = folder / f"stack-{key}.so"
         if path.exists():
             return ctypes.CDLL(str(path))
-    with tempfile.TemporaryDirectory(prefix="stabbench-") as made:
+    if folder is not None:
+        with contextlib.suppress(OSError):  # full, or none that code is loaded from
+            return _made(compiler, folder, f"stack-{key}.so")
+    return _made(compiler, None, "")
+
+
+def _made(compiler: str, folder: Path | None, name: str) -> ctypes.CDLL:
+    """Return the library, compiled and kept in a folder under a name, or kept nowhere.
+
+    It is made in a folder of its own within that one: processes in two containers, or on two machines, may
+    have one home and the same number.
+    """
+    with tempfile.TemporaryDirectory(prefix=".stabbench-", dir=folder) as made:
         new = Path(made) / "stack.so"
         command = [compiler, *FLAGS, str(SOURCE), "-o", str(new)]
         quiet = subprocess.DEVNULL
         subprocess.run(command, check=True, timeout=SECONDS, stdin=quiet, stdout=quiet, stderr=quiet)
         found = ctypes.CDLL(str(new))
-        with contextlib.suppress(OSError, RuntimeError):
-            beside = _folder() / f".{key}-{os.getpid()}"
-            shutil.copyfile(new, beside)
-            beside.replace(_folder() / f"stack-{key}.so")
+        if folder is not None:
+            new.replace(folder / name)
     return found
 
 
 def _folder() -> Path:
     """Return the cache folder, which nobody else can write to."""
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stabbench"
+    home = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    folder = (home if home.is_absolute() else Path.home() / ".cache") / "stabbench"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if folder.stat().st_uid != os.getuid():
-        raise PermissionError(f"{folder} is somebody else's")
+    found = folder.lstat()  # of a link, whoever made it says where it leads
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+        raise PermissionError(f"others can put files into {folder}")
     return folder

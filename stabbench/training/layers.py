@@ -7,6 +7,8 @@ the modules. A strategy may change a model after that as it likes.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -20,7 +22,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttenti
 from stabbench.models.structure import encoder_of
 from stabbench.training import attention, compiled
 from stabbench.training.packing import Rows, rows_of
-from stabbench.training.stack import MULTIPLE, LayerSetting, Setting, Stack
+from stabbench.training.stack import INNER, MULTIPLE, LayerSetting, Setting, Stack
 
 ENCODER, LAYER = "Encoder", "Layer"
 
@@ -66,6 +68,9 @@ ACTIVATION = "intermediate.intermediate_act_fn"
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 """Where a module keeps its hooks."""
 
+METHODS = ("forward", "feed_forward_chunk")
+"""By what a module runs, of itself or of its class."""
+
 
 IGNORED = ("position_ids", "use_cache")
 """What a stack is called with and its layers do not read."""
@@ -80,6 +85,9 @@ def install(model: nn.Module) -> None:
     """Let the layers of a model run by compiled code, where they are of a known build."""
     for module in encoder_of(model).modules():
         if _class_path(type(module)) in KNOWN:
+            for kind in {type(below) for below in module.modules()}:
+                for name in METHODS:
+                    _originals.setdefault((kind, name), getattr(kind, name, None))
             module.__class__ = _choosing(type(module))  # type: ignore[arg-type]  # a class has a hash
 
 
@@ -121,8 +129,22 @@ def _choosing(kind: Any) -> Any:
             output = Stack.apply(*given)  # type: ignore[no-untyped-call]
             return BaseModelOutputWithPastAndCrossAttentions(last_hidden_state=output)
 
+        def __reduce__(self) -> Any:
+            """Let pickle find this class, which no module has, by the stack's own."""
+            return _blank, (kind,), vars(self)
+
     ChoosingEncoder.__name__ = ChoosingEncoder.__qualname__ = kind.__name__
     return ChoosingEncoder
+
+
+def _blank(kind: Any) -> Any:
+    """Return a stack of a class whose instances choose how they run, before it gets its contents."""
+    chooses = _choosing(kind)
+    return chooses.__new__(chooses)
+
+
+_originals: dict[tuple[type, str], Any] = {}
+"""The methods that classes had when models were installed: who replaces one later means it to be run."""
 
 
 class _Anatomy:
@@ -130,7 +152,7 @@ class _Anatomy:
 
     Attributes:
         fits: whether they are what the compiled code stands for.
-        layers: the layers, the lowest first.
+        layers: the layers, the lowest first; one may stand in several places.
         attends: of each layer what does attention.
         dropouts: of each layer the modules of dropout.
         norms: of each layer the normalisations.
@@ -139,14 +161,14 @@ class _Anatomy:
 
     def __init__(self, stack: nn.Module) -> None:
         below = [module for module in stack.modules() if module is not stack]
-        self._links = [
-            (parent._modules, name, child, type(child))
-            for parent in (stack, *below)
-            for name, child in parent._modules.items()
-        ]
+        self._children = [(parent._modules, dict(parent._modules)) for parent in (stack, *below)]
+        self._kinds = [(module, type(module)) for module in below]
+        kinds = {kind for _, kind in self._kinds}
+        self._methods = [(kind, name, _originals.get((kind, name))) for kind in kinds for name in METHODS]
         self._below = [vars(module) for module in below]
         self._hooks = [vars(module)[name] for module in below for name in HOOKS]
-        self.layers: list[Any] = list(stack.get_submodule("layer").children())
+        container: Any = stack.get_submodule("layer")
+        self.layers: list[Any] = list(container) if type(container) is nn.ModuleList else []
         parts = [dict(layer.named_modules()) for layer in self.layers]
         plain = _class_path(type(stack).__bases__[0])
         self.fits = bool(parts) and all(_fits(plain, modules) for modules in parts)
@@ -164,13 +186,13 @@ class _Anatomy:
 
     def is_current(self) -> bool:
         """Return whether every module is still in its place, and of the class that it was of."""
-        return all(
-            there.get(name) is child and type(child) is kind for there, name, child, kind in self._links
-        )
+        placed = all(now == before for now, before in self._children)
+        return placed and all(type(module) is kind for module, kind in self._kinds)
 
     def is_touched(self) -> bool:
         """Return whether somebody wants to be told when a module runs, or has replaced how it does."""
-        changed = any(self._hooks) or any("forward" in below for below in self._below)
+        changed = any(self._hooks) or any(name in below for below in self._below for name in METHODS)
+        changed = changed or any(getattr(kind, name, None) is not was for kind, name, was in self._methods)
         checkpointed = any(layer.gradient_checkpointing for layer in self.layers)
         return changed or checkpointed or bool(_has_any_global_hook())  # type: ignore[no-untyped-call]
 
@@ -200,6 +222,11 @@ def _given(
     functions = compiled.library().functions
     if functions is None or not all(map(_is_plain, parameters)):
         return None
+    heads = anatomy.attends[0].num_attention_heads
+    if hidden.shape[:2] != (1, len(rows.pack)) or not _fit_together(
+        hidden.shape[2], heads, anatomy.attends, [parameter.shape for parameter in parameters]
+    ):
+        return None
     layers = []
     for attend, dropouts, norms in zip(anatomy.attends, anatomy.dropouts, anatomy.norms, strict=True):
         training = (
@@ -208,15 +235,51 @@ def _given(
         )  # as attention is called
         rates = tuple(dropout.p if on else 0.0 for dropout, on in zip(dropouts, training, strict=True))
         layers.append(LayerSetting(attend.scaling, rates, tuple(norm.eps for norm in norms)))
+
+    def again(hidden: torch.Tensor, parameters: Sequence[torch.Tensor]) -> Any:
+        with _put(anatomy.holders, parameters):
+            return by_modules(hidden).last_hidden_state
+
     setting = Setting(
         functions=functions,
         rows=rows,
-        heads=anatomy.attends[0].num_attention_heads,
+        heads=heads,
         layers=tuple(layers),
-        by_modules=lambda again: by_modules(again).last_hidden_state,
+        by_modules=again,
         trains=torch.is_grad_enabled(),
     )
     return setting, hidden, *parameters
+
+
+@contextmanager
+def _put(holders: Sequence[tuple[dict[str, Any], str]], parameters: Sequence[torch.Tensor]) -> Iterator[None]:
+    """Let modules have those parameters for a while: a functional call's are theirs only while it lasts."""
+    before = [holder.get(name) for holder, name in holders]
+    try:
+        for (holder, name), parameter in zip(holders, parameters, strict=True):
+            holder[name] = parameter
+        yield
+    finally:
+        for (holder, name), own in zip(holders, before, strict=True):
+            holder[name] = own
+
+
+def _fit_together(width: int, heads: int, attends: Sequence[Any], shapes: Sequence[torch.Size]) -> bool:
+    """Return whether layers attend alike and have the shapes that the compiled code takes for granted."""
+    line, inner = (width,), shapes[INNER][0]
+    layer = [
+        *((width, width), line) * 4,
+        *(line, line),
+        *((inner, width), (inner,)),
+        *((width, inner), line),
+        *(line, line),
+    ]
+    alike = all(
+        (attend.num_attention_heads, attend.attention_head_size) == (heads, width // heads)
+        and attend.config._attn_implementation == attention.NAME
+        for attend in attends
+    )
+    return alike and width % heads == 0 and inner % MULTIPLE == 0 and shapes == layer * len(attends)
 
 
 def _is_plain(tensor: torch.Tensor | None) -> bool:
@@ -247,12 +310,10 @@ def _fits(plain: str, modules: dict[str, Any]) -> bool:
     ):
         return False
     layer, attend = modules[""], modules["attention.self"]
-    widths = (attend.attention_head_size, modules["intermediate.dense"].out_features)
     return (
         modules[ACTIVATION].act is nn.functional.gelu
-        and attend.config._attn_implementation == attention.NAME
         and not (layer.is_decoder or layer.add_cross_attention or layer.chunk_size_feed_forward)
-        and not any(width % MULTIPLE for width in widths)
+        and attend.attention_head_size % MULTIPLE == 0
     )
 
 

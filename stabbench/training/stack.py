@@ -91,7 +91,7 @@ class Setting:
         rows: how the tokens lie.
         heads: of attention.
         layers: one for each layer, the lowest first.
-        by_modules: what does the same with a graph of its own: hidden states -> hidden states.
+        by_modules: what does the same with a graph of its own: hidden states and parameters -> hidden states.
         trains: whether a backward pass may follow.
     """
 
@@ -99,7 +99,7 @@ class Setting:
     rows: Rows
     heads: int
     layers: tuple[LayerSetting, ...]
-    by_modules: Callable[[torch.Tensor], torch.Tensor]
+    by_modules: Callable[[torch.Tensor, Sequence[torch.Tensor]], torch.Tensor]
     trains: bool
 
 
@@ -118,7 +118,7 @@ class Stack(torch.autograd.Function):
             n if rate > 0.0 else 0 for layer in layers for n, rate in zip(available, layer.rates, strict=True)
         ]
         # one draw gives the words that the modules draw one mask after the other
-        bits = torch.empty(sum(counts) * BITS // 64, dtype=torch.int64)
+        bits = torch.empty(sum(counts) * BITS // 64, dtype=torch.int64, device="cpu")
         if len(bits):
             bits.random_(-(2**63), None)
         drops = _drops(bits, counts, [rate for layer in layers for rate in layer.rates])
@@ -142,8 +142,10 @@ class Stack(torch.autograd.Function):
             saved += sizes[0] * NUMBER * trains
         setting.functions.forward(calls, _Integer(len(calls)))
         if trains:
-            ctx.setting, ctx.random, ctx.calls, ctx.held = setting, random, calls, (row, workspace)
-            ctx.save_for_backward(*parameters, *states[:-1], bits)
+            ctx.setting, ctx.random, ctx.calls = setting, random, calls
+            # what the calls point at is held as it is: what is saved may be handed back as a copy
+            ctx.held = (row, workspace, states[1:-1], bits)
+            ctx.save_for_backward(*parameters, hidden)
         return states[-1]
 
     @staticmethod
@@ -152,12 +154,13 @@ class Stack(torch.autograd.Function):
         setting: Setting = ctx.setting
         calls = ctx.calls
         saved: tuple[torch.Tensor, ...] = ctx.saved_tensors
-        parameters, hidden = saved[: N_PARAMETERS * len(calls)], saved[N_PARAMETERS * len(calls)]
+        *parameters, hidden = saved
         of_hidden, *needed = ctx.needs_input_grad[1:]
         if torch.is_grad_enabled():  # the gradient is to have one itself, which only the modules' graph gives
             return None, *_by_modules(
                 setting, ctx.random, (hidden, *parameters), (of_hidden, *needed), gradients[0]
             )
+        calls[0].x = hidden.data_ptr()
         lowest = 0 if of_hidden else needed.index(True) // N_PARAMETERS
         passed = [gradients[0].contiguous()]
         found: list[torch.Tensor | None] = [None] * len(needed)
@@ -184,12 +187,19 @@ class _Workspace:
     _spare: ClassVar[list[torch.Tensor]] = []
 
     def __init__(self, size: int) -> None:
-        spare = self._spare.pop() if self._spare else None
-        self.room = spare if spare is not None and len(spare) >= size else torch.empty(size)
+        self.room = self._spare.pop() if self._spare else _numbers(0)
+        if len(self.room) < size:
+            self.room = _numbers(0)  # what is too small makes room first
+            self.room = _numbers(size)
 
     def __del__(self) -> None:
         if len(self._spare) < SPARE:
             self._spare.append(self.room)
+
+
+def _numbers(size: int) -> torch.Tensor:
+    """Return room for numbers as the compiled code has them, whatever the defaults are."""
+    return torch.empty(size, dtype=torch.float32, device="cpu")
 
 
 def _own(of_all: Sequence[Any], layer: int) -> Sequence[Any]:
@@ -237,7 +247,7 @@ def _gradients(
     sizes = [
         parameters[i].numel() if room else 0 for i, room in zip(order, (*joint, *needed[6:]), strict=True)
     ]
-    room = torch.empty(sum(sizes))
+    room = _numbers(sum(sizes))
     made: list[torch.Tensor | None] = [None] * N_PARAMETERS
     addresses = _Addresses()
     at = room.data_ptr()
@@ -260,7 +270,7 @@ def _by_modules(
     """Return the gradients with a graph of their own: the same pass again, with the same random bits."""
     with torch.random.fork_rng(devices=[]):
         torch.set_rng_state(random)
-        output = setting.by_modules(inputs[0])
+        output = setting.by_modules(inputs[0], inputs[1:])
     wanted = [x for x, need in zip(inputs, needed, strict=True) if need]
     found = iter(torch.autograd.grad(output, wanted, gradient, create_graph=True))
     return [next(found) if need else None for need in needed]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import shutil
 import stat
 import subprocess
@@ -61,6 +62,14 @@ def test_another_source_or_compiler_has_its_own(tmp_path: Path, monkeypatch: pyt
     assert len(set(names)) == 3
 
 
+def test_a_processor_that_is_told_in_other_words_is_not_taken_for_any(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiled, "CPUINFO", tmp_path / "cpuinfo", raising=False)
+    (tmp_path / "cpuinfo").write_text("isa: rv64imafdcv\n", encoding="utf-8")
+    assert compiled._processor() == repr(os.uname())
+
+
 def refuse(path: Path) -> str:
     return script(path, "exit 1")
 
@@ -109,6 +118,56 @@ def test_a_cache_that_cannot_be_written_is_done_without(
     (tmp_path / "temporary").mkdir()
     assert made().functions is not None
     assert not list((tmp_path / "temporary").iterdir())  # loaded, it needs no file
+
+
+def open_to_all(home: Path) -> None:
+    home.chmod(0o777)
+
+
+def linked(home: Path) -> None:
+    home.rename(home.parent / "elsewhere")
+    home.symlink_to(home.parent / "elsewhere")
+
+
+@pytest.mark.parametrize("change", [open_to_all, linked])
+def test_a_cache_that_others_can_write_to_is_not_used(
+    change: Callable[[Path], None], home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = made().name
+    change(home)
+    counting = script(tmp_path / "counting", f'echo >> "{tmp_path}/calls"; exec cc "$@"')
+    planted = home / f"stack-{name}.so"
+    planted.write_bytes(b"somebody else's")
+    monkeypatch.setattr(compiled, "_key", lambda compiler: name)
+    monkeypatch.setenv("CC", counting)
+    assert made().functions is not None
+    assert (tmp_path / "calls").exists()
+    assert planted.read_bytes() == b"somebody else's"
+
+
+def test_a_relative_cache_home_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    library = made()
+    assert not (tmp_path / "relative").exists()
+    assert (tmp_path / "home" / ".cache" / "stabbench" / f"stack-{library.name}.so").exists()
+
+
+def test_a_place_that_code_is_not_loaded_from_is_not_needed(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As /tmp on some machines."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
+    assert made().functions is not None
+    assert len(list(home.iterdir())) == 1
+
+
+def test_a_source_that_is_missing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "SOURCE", tmp_path / "stack.c")
+    library = made()
+    assert library.functions is None
+    assert "stack.c" in library.name
 
 
 def test_processes_that_make_it_at_once_all_have_it(home: Path) -> None:

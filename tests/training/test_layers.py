@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import copy
+import pickle
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +19,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrai
 
 from stabbench.models.structure import layers_of
 from stabbench.strategies.catalog import parse_strategy
-from stabbench.training import attention, compiled, layers, packing
+from stabbench.training import attention, compiled, layers, packing, stack
 from stabbench.training.cache import Cache
 from stabbench.training.loop import train
 from tests.strategies.conftest import COMMON, CONFIGS
@@ -315,6 +318,37 @@ def turned_weights(model: PreTrainedModel) -> None:
         weight.data = weight.data.t().contiguous().t()
 
 
+def other_chunk(model: PreTrainedModel) -> None:
+    for layer in layers_of(model):
+        chunk = layer.feed_forward_chunk
+        layer.feed_forward_chunk = partial(lambda chunk, x: chunk(x) * 2, chunk)
+
+
+def narrow_inner(model: PreTrainedModel) -> None:
+    layer = layers_of(model)[1]
+    inner, last = layer.intermediate.dense, layer.output.dense
+    inner.weight, inner.bias = nn.Parameter(inner.weight[:16]), nn.Parameter(inner.bias[:16])
+    last.weight = nn.Parameter(last.weight[:, :16].contiguous())
+
+
+def fewer_heads(model: PreTrainedModel) -> None:
+    own = layers_of(model)[1].attention
+    for linear in (own.self.query, own.self.key, own.self.value):
+        linear.weight, linear.bias = nn.Parameter(linear.weight[:32]), nn.Parameter(linear.bias[:32])
+    own.output.dense.weight = nn.Parameter(own.output.dense.weight[:, :32].contiguous())
+
+
+class FirstOnly(nn.ModuleList):
+    """Layers of which only the first runs."""
+
+    def __iter__(self) -> Iterator[nn.Module]:
+        return iter([self[0]])
+
+
+def layers_left_out(model: PreTrainedModel) -> None:
+    model.base_model.encoder.layer = FirstOnly(layers_of(model))
+
+
 def checkpointed(model: PreTrainedModel) -> None:
     model.activation_checkpointing_enable()
 
@@ -331,6 +365,10 @@ CHANGES = [
         without_bias,
         turned_weights,
         checkpointed,
+        other_chunk,
+        narrow_inner,
+        fewer_heads,
+        layers_left_out,
         strategy("mixout"),
         strategy("lora"),
     ),
@@ -349,6 +387,98 @@ def test_what_is_changed_runs_by_its_modules(change: Callable[[PreTrainedModel],
     (mine, ours), (theirs, _) = results(model, batch(SHORT)), results(plain, batch(SHORT))
     assert not ours
     assert all(torch.equal(tensor, theirs[name]) for name, tensor in mine.items())
+
+
+def test_a_method_that_a_class_has_got_since_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, plain = tiny("bert"), by_modules(tiny("bert"))
+    kind = type(layers_of(model)[0].intermediate)
+    before = kind.forward
+    monkeypatch.setattr(kind, "forward", lambda self, x: before(self, x) * 2)
+    (mine, ours), (theirs, _) = results(model, batch(SHORT)), results(plain, batch(SHORT))
+    assert not ours
+    assert torch.equal(mine["logits"], theirs["logits"])
+
+
+def shared(model: PreTrainedModel) -> None:
+    own = model.base_model.encoder.layer
+    own[1] = own[0]
+
+
+def deeper(model: PreTrainedModel) -> None:
+    own = model.base_model.encoder.layer
+    own.append(copy.deepcopy(own[0]))
+
+
+@pytest.mark.parametrize("change", [shared, deeper])
+def test_a_stack_may_share_and_gain_layers(change: Callable[[PreTrainedModel], None]) -> None:
+    model = tiny("bert", initializer_range=0.1)
+    assert results(model, batch(SHORT))[1]
+    change(model)
+    check_alike(model, batch(SHORT))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_the_default_precision_does_not_matter(dtype: torch.dtype) -> None:
+    model = tiny("bert")
+    expected, _ = results(model, batch(SHORT))
+    stack._Workspace._spare.clear()
+    torch.set_default_dtype(dtype)
+    try:
+        found, ours = results(model, batch(SHORT))
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert ours
+    del found["random"], expected["random"]  # drawn in the default precision
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in found.items())
+
+
+def test_what_is_saved_may_be_handed_back_as_a_copy() -> None:
+    """As checkpointing does, and keeping what is saved elsewhere."""
+    model = tiny("bert")
+    found = []
+    for hooks in (nullcontext(), torch.autograd.graph.saved_tensors_hooks(torch.clone, torch.clone)):
+        torch.manual_seed(3)
+        with hooks:
+            loss = model(**batch(LONG)).loss
+        others = [torch.full((1, sum(LONG), 48), torch.nan) for _ in range(20)]
+        loss.backward()
+        del others
+        found.append({name: p.grad for name, p in model.named_parameters()})
+        model.zero_grad()
+    assert all(torch.equal(tensor, found[1][name]) for name, tensor in found[0].items())
+
+
+def test_a_functional_call_has_a_gradient_of_its_gradient() -> None:
+    model = tiny("bert", initializer_range=0.1)
+    found = []
+    for one in (model, by_modules(model)):
+        torch.manual_seed(3)
+        moved = {name: p * 1.1 for name, p in one.named_parameters()}
+        loss = torch.func.functional_call(one, moved, kwargs=batch(SHORT)).loss
+        gradients = torch.autograd.grad(loss, list(moved.values()), create_graph=True)
+        sum(g.square().sum() for g in gradients).backward()
+        found.append({name: p.grad for name, p in one.named_parameters()})
+    check_close(*found)
+
+
+def test_what_a_workspace_held_before_reaches_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny("bert")
+    clean, _ = results(model, batch(LONG))
+    begin = stack._Workspace.__init__
+
+    def begin_dirty(self: stack._Workspace, size: int) -> None:
+        begin(self, size)
+        self.room.fill_(torch.nan)
+
+    monkeypatch.setattr(stack._Workspace, "__init__", begin_dirty)
+    dirty, ours = results(model, batch(LONG))
+    assert ours
+    assert all(torch.equal(tensor, clean[name]) for name, tensor in dirty.items())
+
+
+def test_a_model_can_be_pickled() -> None:
+    model = tiny("bert")
+    check_alike(pickle.loads(pickle.dumps(model)), batch(SHORT))
 
 
 def test_a_hook_that_is_gone_is_forgotten() -> None:
