@@ -55,7 +55,7 @@ def keep(bits: torch.Tensor, p: float, out: torch.Tensor) -> torch.Tensor:
 
 def threshold_and_scale(p: float) -> tuple[int, float]:
     """Return the 16-bit integer from which on a number is kept, and the factor of what is kept."""
-    dropped = round(p * 65536)
+    dropped = min(round(p * 65536), 65535)
     return dropped - 32768, 65536 / (65536 - dropped)
 
 

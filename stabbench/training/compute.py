@@ -149,7 +149,7 @@ def _write(store: Store, request: Request, trained: Trained, cache: Cache) -> No
 def describe_error(request: Request, error: BaseException) -> ErrorNote:
     """Return the note that a store keeps of a run that errored."""
     cause = error.__cause__ if isinstance(error, RunError) else error  # what a hook has raised
-    if isinstance(cause, torch.OutOfMemoryError | MemoryError):
+    if isinstance(cause, torch.OutOfMemoryError | MemoryError) or CPU_OUT_OF_MEMORY in str(cause):
         kind, message = "out of memory", str(RunError("the device ran out of memory.", OOM_ACTION))
     elif isinstance(error, StabbenchError):
         kind, message = "error", str(error)
@@ -157,5 +157,8 @@ def describe_error(request: Request, error: BaseException) -> ErrorNote:
         kind, message = "crash", f"{type(error).__name__}: {error}"
     return request.errored(kind, message, traceback.format_exc())
 
+
+CPU_OUT_OF_MEMORY = "DefaultCPUAllocator: can't allocate memory"
+"""How torch's ``RuntimeError`` says it on a CPU."""
 
 OOM_ACTION = "use fewer workers (-n), a smaller batch (--stab-set batch_size=8) or bf16."

@@ -31,6 +31,9 @@ class Nasty(Strategy):
         if self.deed == "memory":
             import torch
             raise torch.OutOfMemoryError("CUDA out of memory")
+        if self.deed == "CPU memory":
+            import torch
+            torch.empty(2**60)
         if self.deed == "raise":
             raise ValueError("no such thing")
         if self.deed == "print":
@@ -88,6 +91,7 @@ def test_cold_warm_and_exec_give_the_same_record(
     [
         ("segfault", "crash", "signal SIGSEGV"),
         ("memory", "out of memory", "ran out of memory"),
+        ("CPU memory", "out of memory", "ran out of memory"),
         ("raise", "error", "the hook prepare of Nasty raised ValueError: no such thing"),
     ],
 )

@@ -46,6 +46,11 @@ def test_dropout_rate_and_scale(p: float) -> None:
     )  # neighbours share a draw
 
 
+def test_a_rate_next_to_one_keeps_next_to_nothing() -> None:
+    mask = attention.dropout_mask(torch.Size([64, 64]), 0.999999, torch.float32)
+    assert torch.isfinite(mask).all()
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
 @pytest.mark.parametrize("shape", [(512, 513), (3, 5, 7)])
 def test_a_mask_is_its_sixteen_bits_against_the_threshold(dtype: torch.dtype, shape: tuple[int, ...]) -> None:
