@@ -169,6 +169,29 @@ def test_what_is_no_number_stays_in_its_row(value: float) -> None:
     assert layers_of(model)[0].attention.self.key.weight.grad.isnan().all()
 
 
+@pytest.mark.parametrize("rates", [RATES, NONE], ids=["dropout", "none"])
+def test_gradients_are_those_of_finite_differences(rates: dict[str, float]) -> None:
+    model, inputs, step = tiny("bert", initializer_range=0.1, **rates), batch(SHORT), 1e-5
+    found, ours = results(model, inputs)
+    assert ours
+    exact = by_modules(model).double()
+    weights = dict(exact.named_parameters())
+    for layer in range(2):
+        names = [name for name in weights if f"layer.{layer}." in name]
+        along = {name: torch.randn_like(weights[name]) for name in names}
+        losses = []
+        for sign in (1, -2):
+            with torch.no_grad():
+                for name in names:
+                    weights[name] += sign * step * along[name]
+            losses.append(results(exact, inputs)[0]["loss"])
+        with torch.no_grad():
+            for name in names:
+                weights[name] += step * along[name]
+        slope = sum((found[name] * along[name]).sum() for name in names)
+        torch.testing.assert_close(slope, (losses[0] - losses[1]) / (2 * step), rtol=1e-4, atol=1e-5)
+
+
 def penalised(model: PreTrainedModel) -> torch.Tensor:
     """Return a loss whose gradient is that of a gradient's norm."""
     torch.manual_seed(3)
