@@ -169,7 +169,8 @@ def test_what_is_no_number_stays_in_its_row(value: float) -> None:
     assert layers_of(model)[0].attention.self.key.weight.grad.isnan().all()
 
 
-@pytest.mark.parametrize("rates", [RATES, NONE], ids=["dropout", "none"])
+# in double precision attention is torch's own, and so is what it drops
+@pytest.mark.parametrize("rates", [HIDDEN_ONLY, NONE], ids=["dropout", "none"])
 def test_gradients_are_those_of_finite_differences(rates: dict[str, float]) -> None:
     model, inputs, step = tiny("bert", initializer_range=0.1, **rates), batch(SHORT), 1e-5
     found, ours = results(model, inputs)
