@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +19,13 @@ from stabbench.training.batches import Tokens
 from stabbench.training.environment import precision
 
 BATCH_SIZE = 128
+"""Rows that are evaluated together, if that is not too much for a CPU's cache:"""
+
+CACHED = 2**13
+"""so many rows times the encoder's width,"""
+
+LEAST = 32
+"""but no fewer rows."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +44,7 @@ def logits_of(model: nn.Module, tokens: Tokens, kind: Precision) -> NDArray[np.f
     found: list[torch.Tensor] = []
     rows: list[torch.Tensor] = []
     with torch.no_grad(), precision(kind, device):
-        for index in tokens.by_length(BATCH_SIZE):
+        for index in tokens.by_length(_batch_size(model, device)):
             batch = tokens.batch(index)
             del batch["labels"]
             found.append(model(**batch).logits.float())
@@ -46,6 +54,11 @@ def logits_of(model: nn.Module, tokens: Tokens, kind: Precision) -> NDArray[np.f
     ordered = torch.empty_like(logits)
     ordered[torch.cat(rows)] = logits
     return ordered.numpy()
+
+
+def _batch_size(model: nn.Module, device: torch.device) -> int:
+    config: Any = model.config
+    return BATCH_SIZE if device.type != "cpu" else min(max(CACHED // config.hidden_size, LEAST), BATCH_SIZE)
 
 
 def evaluate(
