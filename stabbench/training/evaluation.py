@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -57,8 +56,10 @@ def logits_of(model: nn.Module, tokens: Tokens, kind: Precision) -> NDArray[np.f
 
 
 def _batch_size(model: nn.Module, device: torch.device) -> int:
-    config: Any = model.config
-    return BATCH_SIZE if device.type != "cpu" else min(max(CACHED // config.hidden_size, LEAST), BATCH_SIZE)
+    if device.type != "cpu":
+        return BATCH_SIZE
+    width = getattr(model.config, "hidden_size", CACHED // BATCH_SIZE)  # some families do not say it
+    return min(max(CACHED // int(width), LEAST), BATCH_SIZE)
 
 
 def evaluate(

@@ -126,7 +126,8 @@ def test_rows_and_heads_of_any_size(lengths: list[int], heads: int) -> None:
 
 
 def test_numbers_of_any_size() -> None:
-    model = tiny("bert", initializer_range=3.0, **HIDDEN_ONLY)  # scores far apart, activations beyond their tails
+    """Scores far apart, activations beyond their tails."""
+    model = tiny("bert", initializer_range=3.0, **HIDDEN_ONLY)
     (mine, ours), (theirs, _) = results(model, batch(LONG)), results(by_modules(model), batch(LONG))
     exact, _ = results(by_modules(model).double(), batch(LONG))
     assert ours
