@@ -198,9 +198,9 @@ def _scores(record: RunRecord) -> Iterator[tuple[str, Score]]:
 def _of_counts(
     metric: Metric, matrix: Counts, labels: int, rows: tuple[int, ...] | None
 ) -> tuple[str | None, float | None]:
-    """Return what is wrong with a confusion matrix, and the score that it gives, if the metric counts."""
+    """Return what is wrong with a confusion matrix; else the score that it gives, if the metric counts."""
     wrong = _impossible(matrix, labels, rows)
-    return wrong, metric.value(matrix) if isinstance(metric, LabelMetric) else None
+    return wrong, metric.value(matrix) if wrong is None and isinstance(metric, LabelMetric) else None
 
 
 def _impossible(matrix: Counts, labels: int, rows: tuple[int, ...] | None) -> str | None:
