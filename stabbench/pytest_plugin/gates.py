@@ -133,7 +133,7 @@ def hold(gate: pytest.Function) -> Generator[None, object, object]:
             pytest.fail(fails[0].summary, pytrace=False)
         if unsure:
             how = settings_of(gate.config).inconclusive
-            if how == "skip":
+            if how == "skip":  # asked for by --stab-inconclusive: neither passed nor failed
                 pytest.skip(unsure[0].summary)
             if how == "warn":
                 with warnings.catch_warnings():

@@ -462,6 +462,15 @@ static const float *some(const float *from, int64_t width, const int32_t *which,
     return to;
 }
 
+/* What dropout passes on of a gradient of those tokens, all if `which` is NULL. */
+static void drop_again(const struct dropout *d, int64_t n, int64_t w, const int32_t *which, const float *gradient,
+                       float *of_dropped)
+{
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < w; j += VECTOR)
+            store(of_dropped + i * w + j, drop(d, (which ? which[i] : i) * w + j, load(gradient + i * w + j)));
+}
+
 /* Which tokens have a gradient: below the head only first ones are read. NULL if more than half have. */
 static const int32_t *told(const struct layer *l, int32_t *which, int64_t *n)
 {
@@ -499,10 +508,7 @@ static void backward_layer(const struct layer *l)
     float *of_sum = cut(&at, n * w), *of_output = cut(&at, n * w), *of_inner = cut(&at, n * m);
 
     norm_backward(l, n, gradient, hat2, rstd2, NORM2, of_sum);
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t j = 0; j < w; j += VECTOR)
-            store(of_output + i * w + j,
-                  drop(&l->outputs[1], (which ? which[i] : i) * w + j, load(of_sum + i * w + j)));
+    drop_again(&l->outputs[1], n, w, which, of_sum, of_output);
     linear_backward(l, LAST, n, w, m, of_output, active);
     product(n, m, w, of_output, w, 1, l->parameters[LAST], m, of_inner, m, 1.0f, 0);
     for (int64_t i = 0; i < n * m; i += VECTOR)
@@ -510,10 +516,7 @@ static void backward_layer(const struct layer *l)
     linear_backward(l, INNER, n, m, w, of_inner, normed);
     product(n, w, m, of_inner, m, 1, l->parameters[INNER], w, of_sum, w, 1.0f, 1);
     norm_backward(l, n, of_sum, hat1, rstd1, NORM1, of_sum);
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t j = 0; j < w; j += VECTOR)
-            store(of_output + i * w + j,
-                  drop(&l->outputs[0], (which ? which[i] : i) * w + j, load(of_sum + i * w + j)));
+    drop_again(&l->outputs[0], n, w, which, of_sum, of_output);
     linear_backward(l, OUT, n, w, w, of_output, mixed);
     int below = l->of_x != 0;
     for (int k = 0; k < 6; k++)
